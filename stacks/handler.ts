@@ -1,0 +1,42 @@
+/**
+ * What it takes to be one of our own resources (`cell:*`): the same handler serves the embedded engine in process and
+ * the Pulumi engine through bin/pulumi-resource-cell.
+ */
+import type { Json } from './stack.ts';
+
+export type Inputs = { readonly [key: string]: Json };
+
+export interface Live {
+  /** The provider's id. */
+  readonly id: string;
+  readonly outputs: Inputs;
+}
+
+export interface HandlerContext {
+  /** The credential of this handler's provider, as in EngineOptions.credentials. */
+  readonly credential: Json | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ResourceHandler {
+  /** The type token: `cell:local:Machine`. */
+  readonly type: string;
+  /** Whose credential it takes. */
+  readonly provider: string;
+  /** Inputs whose change cannot be made in place. */
+  readonly replaceOn: readonly string[];
+  /** Inputs that are secret, whoever passes them; and outputs. */
+  readonly secretInputs: readonly string[];
+  /** What is wrong with the inputs, by key; empty when they can be used. */
+  check(inputs: Inputs): readonly { readonly key: string; readonly why: string }[];
+  /**
+   * Makes it, or adopts what an earlier attempt with the same identity (tags) left behind: calling it twice with the
+   * same inputs gives one resource.
+   */
+  create(inputs: Inputs, context: HandlerContext): Promise<Live>;
+  /** As it is now, or null when it is gone. */
+  read(id: string, inputs: Inputs, context: HandlerContext): Promise<Live | null>;
+  update(id: string, before: Inputs, after: Inputs, context: HandlerContext): Promise<Live>;
+  /** Removes it. Gone already is fine. */
+  delete(id: string, inputs: Inputs, context: HandlerContext): Promise<void>;
+}

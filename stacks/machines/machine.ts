@@ -1,0 +1,50 @@
+/**
+ * The one interface for compute providers. A provider is a file beside this one, its line in machines/index.ts and its
+ * tests; nothing above knows which one is at work.
+ */
+import type { CloudGene } from '../../genome/schema.ts';
+import type { Reach } from '../../src/model.ts';
+import type { EngineName, Json, ResourceSpec } from '../stack.ts';
+
+/** What a machine is for, known before it is made. */
+export interface MachineNeed {
+  readonly organism: string;
+  /** The birth: identity of the machine, in its tags. */
+  readonly birth: string;
+  /** Who makes it: a cell's id, or `seed`. */
+  readonly parent: string;
+  /** Name of the cloud in the genome. */
+  readonly cloud: string;
+}
+
+export interface ComputeProvider {
+  readonly name: CloudGene['provider'];
+  readonly engine: EngineName;
+  /**
+   * The resources of one machine; pure. `{$value: "imprintKey"}` is the public key that opens it, `{$secret:
+   * "hostKey"}` the private host key (OpenSSH PEM) it shall answer with.
+   */
+  resources(need: MachineNeed, gene: CloudGene): readonly ResourceSpec[];
+  /** Where the machine is reached, from the outputs of its resources. */
+  reach(outputs: Readonly<Record<string, { readonly [key: string]: Json }>>): Reach;
+  /** Cost a month, in cents. */
+  monthly(gene: CloudGene): { readonly cents: number; readonly currency: string };
+  /**
+   * The credential a laptop starts with (`home` is its folder), or what is missing. Shapes are the provider's own.
+   */
+  credential(gene: CloudGene, home: string): Promise<Json>;
+  /** Machines that carry the organism's tags, whoever knows them. */
+  list(organism: string, credential: Json): Promise<readonly TaggedMachine[]>;
+  /** Destroys one by its provider id. Gone already is fine. */
+  remove(id: string, credential: Json): Promise<void>;
+  /** Removes what the provider itself keeps on this computer, once the organism is gone. Clouds keep nothing. */
+  forget?(organism: string, credential: Json): Promise<void>;
+}
+
+export interface TaggedMachine {
+  readonly id: string;
+  readonly birth: string;
+  readonly parent: string;
+  readonly address: string | null;
+  readonly running: boolean;
+}

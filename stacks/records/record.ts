@@ -1,0 +1,40 @@
+/**
+ * The one interface for DNS providers. Each cell has its own records and a TXT beside them that says whose they are;
+ * several cells under one name never touch each other's.
+ */
+import type { Genome } from '../../genome/schema.ts';
+import type { EngineName, Json, ResourceSpec } from '../stack.ts';
+
+export type DnsGene = Genome['dns'];
+
+export interface RecordNeed {
+  readonly organism: string;
+  /** The birth of the cell that owns the records. */
+  readonly birth: string;
+  readonly zone: string;
+  readonly domains: readonly string[];
+}
+
+export interface DnsProvider {
+  readonly name: DnsGene['provider'];
+  readonly engine: EngineName;
+  /** The records of one cell; pure. `{$value: "address"}` is the cell's address. */
+  resources(need: RecordNeed, gene: DnsGene): readonly ResourceSpec[];
+  /** The credential a laptop starts with (`home` is its folder). */
+  credential(gene: DnsGene, home: string): Promise<Json>;
+  /** Records that carry the organism's tags. */
+  list(organism: string, credential: Json): Promise<readonly TaggedRecord[]>;
+  remove(id: string, credential: Json): Promise<void>;
+  /** Removes what the provider itself keeps on this computer, once the organism is gone. */
+  forget?(organism: string, credential: Json): Promise<void>;
+  /** What the zone's servers answer for a name now: asked over DNS, not over the provider's API. */
+  resolve(domain: string, type: 'A' | 'AAAA' | 'TXT' | 'CNAME' | 'SRV', credential: Json): Promise<readonly string[]>;
+}
+
+export interface TaggedRecord {
+  readonly id: string;
+  readonly birth: string;
+  readonly name: string;
+  readonly type: string;
+  readonly values: readonly string[];
+}

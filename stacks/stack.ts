@@ -1,0 +1,30 @@
+/**
+ * What a stack is before any engine has seen it: plain data, printed by `cell compile` and run by either engine.
+ *
+ * Two kinds of holes are filled when it is run, so that compiling stays pure and prints no secret:
+ * `{$secret: NAME}` (from `Bindings.secrets`, marked secret) and `{$value: NAME}` (from `Bindings.values`).
+ */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+export interface ResourceSpec {
+  /** A Pulumi type token: `cell:local:Machine`. */
+  readonly type: string;
+  readonly name: string;
+  readonly inputs: { readonly [key: string]: Json };
+}
+
+export interface StackPlan {
+  readonly name: string;
+  readonly kind: 'body' | 'voice';
+  /** The birth the stack belongs to; a name for people is not known yet. */
+  readonly cell: string;
+  readonly engine: EngineName;
+  readonly resources: readonly ResourceSpec[];
+}
+
+export type EngineName = 'embedded' | 'pulumi';
+
+export interface Bindings {
+  readonly values?: Readonly<Record<string, Json>>;
+  readonly secrets?: Readonly<Record<string, string>>;
+}
