@@ -2,7 +2,8 @@
  * The genome: one schema from which the TypeScript types, the validation and `genome.schema.json` all come.
  *
  * Quantities are written with units (`90s`, `80%`, `120 USD`) and arrive here parsed: ms, percent, cents, bytes.
- * Only shapes are checked here; what needs two fields at once is in check.ts.
+ * Only shapes are checked here; what needs two fields at once is in check.ts. Every field has a description, which
+ * editors show while one writes: run `node genome/schema.main.ts` after a change.
  */
 import { z } from 'zod';
 import { parseDuration, parseMoney, parsePercent, parseRate, parseSize } from './units.ts';
@@ -11,10 +12,15 @@ const NAME = /^[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?$/;
 const HOSTNAME = /^(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const VARIABLE = /^[A-Z_][A-Z0-9_]*$/;
 
-function unit<T>(parse: (text: string) => T | null, expected: string) {
+export type QuantityKind = 'duration' | 'money' | 'percent' | 'size' | 'bound';
+/** Which schemas are quantities, so that a finding can offer the unit that was meant. Kept out of the JSON Schema. */
+export const quantities = z.registry<{ kind: QuantityKind }>();
+
+function unit<T>(kind: QuantityKind, parse: (text: string) => T | null, expected: string) {
   return z
-    .string()
+    .string({ error: `expected ${expected}` })
     .meta({ description: expected })
+    .register(quantities, { kind })
     .transform((text, context): T => {
       const value = parse(text);
       if (value !== null) return value;
@@ -24,20 +30,22 @@ function unit<T>(parse: (text: string) => T | null, expected: string) {
 }
 
 /** A duration in ms. */
-export const duration = unit(parseDuration, 'a duration with a unit, such as 250ms, 30s, 5m, 1h or 7d');
+export const duration = unit('duration', parseDuration, 'a duration with a unit, such as 250ms, 30s, 5m, 1h or 7d');
 /** Money in cents. */
-export const money = unit(parseMoney, 'an amount with a currency, such as 120 USD or 4.50 EUR');
-export const percent = unit(parsePercent, 'a percentage, such as 40%');
+export const money = unit('money', parseMoney, 'an amount with a currency, such as 120 USD or 4.50 EUR');
+export const percent = unit('percent', parsePercent, 'a percentage, such as 40%');
 /** Bytes. */
-export const size = unit(parseSize, 'a size with a unit, such as 512MiB or 1GB');
+export const size = unit('size', parseSize, 'a size with a unit, such as 512MiB or 1GB');
 
+const BOUND = 'a number, or a quantity with a unit: 80%, 512MiB, 250ms, 100/s';
 /**
  * One end of a pair of bounds: a bare number, or a percentage, size, duration or rate.
  * A function's measure and its bounds must be of one kind; check.ts sees to that.
  */
 export const bound = z
-  .union([z.number().min(0), z.string()])
-  .meta({ description: 'a number, or a quantity with a unit: 80%, 512MiB, 250ms, 100/s' })
+  .union([z.number().min(0), z.string()], { error: `expected ${BOUND}` })
+  .meta({ description: BOUND })
+  .register(quantities, { kind: 'bound' })
   .transform((value, context): { kind: BoundKind; value: number } => {
     if (typeof value === 'number') return { kind: 'number', value };
     const parsers: [BoundKind, (text: string) => number | null][] = [
@@ -50,7 +58,7 @@ export const bound = z
       const parsed = parse(value);
       if (parsed !== null) return { kind, value: parsed };
     }
-    context.addIssue({ code: 'custom', message: 'expected a number or a quantity: 80%, 512MiB, 250ms, 100/s' });
+    context.addIssue({ code: 'custom', message: `expected ${BOUND}` });
     return z.NEVER;
   });
 export type BoundKind = 'number' | 'percent' | 'size' | 'duration' | 'rate';
@@ -59,8 +67,13 @@ export const name = z
   .string()
   .regex(NAME, 'expected a name: lower-case letters, digits and dashes, beginning with a letter, at most 32');
 export const hostname = z.string().regex(HOSTNAME, 'expected a domain name in lower case, such as www.example.org');
-const port = z.number().int().min(1024, 'expected a port from 1024 to 65535').max(65535);
+const port = z
+  .number()
+  .int()
+  .min(1024, 'expected a port from 1024 to 65535')
+  .max(65535, 'expected a port from 1024 to 65535');
 const command = z.string().min(1, 'expected a command line');
+const webPath = z.string().startsWith('/', 'expected a path that begins with /, such as /health');
 const variable = z.string().regex(VARIABLE, 'expected a variable name in capitals, such as API_TOKEN');
 const authority = z
   .string()
@@ -70,136 +83,193 @@ export const secretSource = z
   .string()
   .regex(/^(?:env:[A-Z_][A-Z0-9_]*|file:.+|command:.+)$/, 'expected env:NAME, file:PATH or command:LINE');
 
-const body = z.strictObject({
-  maxCells: z.number().int().min(1).max(1000).default(3),
-  maxMonthlyCost: money.prefault('50 USD'),
-  heartbeat: duration.prefault('60s'),
-});
+/** What editors show for a field. */
+const d = (description: string) => ({ description });
+
+const body = z
+  .strictObject({
+    maxCells: z.number().int().min(1).max(1000).default(3).meta(d('How many cells the organism may ever have at once')),
+    maxMonthlyCost: money.prefault('50 USD').meta(d('What all machines together may cost a month: 120 USD')),
+    heartbeat: duration.prefault('60s').meta(d('How often each cell senses, syncs and decides')),
+  })
+  .meta(d('How large the organism may become, and how fast it lives'));
 
 /** The timers of homeostasis. Quick to take load off, slow to merge back. */
-const rhythm = z.strictObject({
-  /** How long a breach lasts before the first relief. */
-  settle: duration.prefault('10s'),
-  /** How long throttling may go on before it counts as not having held. */
-  hold: duration.prefault('60s'),
-  /** Rest after a division before the next. */
-  refractory: duration.prefault('3m'),
-  /** How long a whole cell must be under its low bounds before it hands its functions back. */
-  calm: duration.prefault('15m'),
-  /** The largest random delay before a division or a merge, so that cells under one load do not act at once. */
-  jitter: duration.prefault('20s'),
-});
+const rhythm = z
+  .strictObject({
+    settle: duration.prefault('10s').meta(d('How long a breach lasts before the first relief')),
+    hold: duration.prefault('60s').meta(d('How long throttling may go on before it counts as not having held')),
+    refractory: duration.prefault('3m').meta(d('Rest after a division before the next')),
+    calm: duration
+      .prefault('15m')
+      .meta(d('How long a whole cell must be under its low bounds before it hands its functions back')),
+    /** So that cells under one load do not act at once. */
+    jitter: duration.prefault('20s').meta(d('The largest random delay before a division or a merge')),
+  })
+  .meta(d('The timers of homeostasis: quick to take load off, slow to merge back'));
 
-const healing = z.strictObject({
-  suspectAfter: duration.prefault('3m'),
-  deadAfter: duration.prefault('15m'),
-  aloneAfter: duration.prefault('30m'),
-  maxUnhealthy: percent.prefault('40%'),
-  windows: z.array(z.string()).default([]),
-});
+const healing = z
+  .strictObject({
+    suspectAfter: duration.prefault('3m').meta(d('Silence after which a cell is suspected')),
+    deadAfter: duration.prefault('15m').meta(d('Silence after which a cell counts as dead and its heir acts')),
+    aloneAfter: duration.prefault('30m').meta(d('Silence of all others after which a cell counts itself as cut off')),
+    maxUnhealthy: percent
+      .prefault('40%')
+      .meta(d('Healing stops when more than this share looks dead: then the observer is likelier to be cut off')),
+    windows: z.array(z.string()).default([]).meta(d('Times in which healing may act; none means always')),
+  })
+  .meta(d('When a silent cell is suspected, dead and replaced'));
 
-const governance = z.strictObject({
-  rule: z.enum(['majority', 'unanimous', 'authority']).default('majority'),
-  /** Whose signature counts as the author's. The seeder's key is one without being listed. */
-  authorities: z.array(authority).default([]),
-  /** Who may open a shell on a cell. The seeder's key is one without being listed. */
-  operators: z.array(authority).default([]),
-});
+const governance = z
+  .strictObject({
+    rule: z
+      .enum(['majority', 'unanimous', 'authority'])
+      .default('majority')
+      .meta(d('When a proposed genome is accepted: most cells, all cells, or an authority alone')),
+    authorities: z
+      .array(authority)
+      .default([])
+      .meta(d("Whose signature counts as the author's. The seeder's key is one without being listed")),
+    operators: z
+      .array(authority)
+      .default([])
+      .meta(d("Who may open a shell on a cell. The seeder's key is one without being listed")),
+  })
+  .meta(d('Who may change the genome, and who may log in'));
 
 export const localCloud = z.strictObject({
-  provider: z.literal('local'),
-  /** Loopback addresses that machines may take. */
+  provider: z.literal('local').meta(d('Machines that are processes on this computer')),
   network: z
     .string()
     .regex(/^127\.\d{1,3}\.\d{1,3}\.0\/(?:16|24)$/, 'expected a loopback network, such as 127.77.0.0/16')
-    .default('127.77.0.0/16'),
-  sshPort: port.default(2222),
-  httpPort: port.default(8080),
-  /** `host`: machines come with this computer's Node. `none`: with nothing, so an imprint brings the runtime too. */
-  runtime: z.enum(['host', 'none']).default('host'),
-  /** What a machine is taken to cost a month, so that cost caps can be tried at home. */
-  monthly: money.prefault('0 USD'),
+    .default('127.77.0.0/16')
+    .meta(d('Loopback addresses that machines may take')),
+  sshPort: port.default(2222).meta(d('Where machines answer SSH')),
+  httpPort: port.default(8080).meta(d('Where machines answer HTTP for their domains')),
+  runtime: z
+    .enum(['host', 'none'])
+    .default('host')
+    .meta(d("host: machines come with this computer's Node; none: with nothing, so an imprint brings the runtime too")),
+  /** So that cost caps can be tried at home. */
+  monthly: money.prefault('0 USD').meta(d('What a machine is taken to cost a month')),
 });
 export const cloud = z.discriminatedUnion('provider', [localCloud]);
 
 export const localDns = z.strictObject({
-  provider: z.literal('local'),
-  port: port.default(5380),
-  ttl: duration.prefault('5s'),
+  provider: z.literal('local').meta(d('A DNS server on this computer')),
+  port: port.default(5380).meta(d('Its port on 127.0.0.1')),
+  ttl: duration.prefault('5s').meta(d('How long answers may be kept; also how long a moved function is proxied')),
 });
 export const dns = z.discriminatedUnion('provider', [localDns]);
 
 const health = z
   .strictObject({
-    http: z.string().startsWith('/').optional(),
-    command: command.optional(),
-    every: duration.prefault('5s'),
-    timeout: duration.prefault('2s'),
-    /** How long a starting function may take to become healthy. */
-    within: duration.prefault('30s'),
+    http: webPath.optional().meta(d('A path of the function that answers 2xx')),
+    command: command.optional().meta(d('A command that ends with 0')),
+    every: duration.prefault('5s').meta(d('Time between two checks')),
+    timeout: duration.prefault('2s').meta(d('A check that takes longer has failed')),
+    within: duration.prefault('30s').meta(d('How long a starting function may take to become healthy')),
   })
-  .meta({ description: 'http (a path that answers 2xx) or command (exit code 0)' });
+  .meta(d('http (a path that answers 2xx) or command (exit code 0)'));
 
 const measure = z
   .strictObject({
-    http: z.string().startsWith('/').optional(),
-    path: z.string().startsWith('$').optional(),
-    command: command.optional(),
-    bounds: z.tuple([bound, bound]),
+    http: webPath.optional().meta(d('A path of the function that answers JSON')),
+    path: z
+      .string()
+      .startsWith('$', 'expected a JSON path that begins with $, such as $.queue.length')
+      .optional()
+      .meta(d('Where the number is in that JSON: $.queue.length')),
+    command: command.optional().meta(d('A command that prints the number')),
+    bounds: z
+      .tuple([bound, bound])
+      .meta(d('[low, high]: over the high one there is too much to do, under the low one too little')),
   })
-  .meta({ description: 'cpu, memory and disk are measured by themselves; others need http with path, or command' });
+  .meta(d('cpu, memory and disk are measured by themselves; others need http with path, or command'));
 
-const throttle = z.strictObject({
-  run: command,
-  relax: command.optional(),
-});
+const throttle = z
+  .strictObject({
+    run: command.meta(d('Takes load off, in degrees of 0 to 100')),
+    relax: command.optional().meta(d('Ends it')),
+  })
+  .meta(d('Short-term relief, tried before any division'));
 
-const link = z.strictObject({ up: command, down: command });
+const link = z
+  .strictObject({
+    up: command.meta(d('Runs as a neighbour comes')),
+    down: command.meta(d('Runs as a neighbour goes')),
+  })
+  .meta(d("Hooks that run as this function's neighbours come and go"));
 
 /** Hooks around a move of data; each runs in the function's source folder with its environment. */
-const handover = z.strictObject({
-  /** Runs where a replica came home; CELL_FROM is the folder of its data. */
-  merge: command.optional(),
-  dump: command.optional(),
-  restore: command.optional(),
-});
+const handover = z
+  .strictObject({
+    merge: command.optional().meta(d('Runs where a replica came home; $CELL_FROM is the folder of its data')),
+    dump: command.optional().meta(d('Runs before data is copied')),
+    restore: command.optional().meta(d('Runs where the data has arrived')),
+  })
+  .meta(d('Hooks around a move of data'));
 
 const functionGene = z.strictObject({
-  run: command,
-  /** A folder beside the genome, carried to every cell that performs the function. */
-  source: z.string().optional(),
+  run: command.meta(d('The command line of the service; it listens on $HOST:$PORT')),
+  source: z.string().optional().meta(d('A folder beside the genome, carried to every cell that performs the function')),
   /** Where other functions reach it on its cell's address; the program itself listens on $HOST:$PORT. */
-  port: port.optional(),
-  domain: hostname.optional(),
+  port: port.optional().meta(d("Where other functions reach it on its cell's address")),
+  domain: hostname.optional().meta(d('Its name in the zone, pointing at every cell that performs it')),
   health: health.optional(),
-  /** Files and folders (in the function's own folder) that belong to it and move with it. */
-  data: z.array(z.string()).default([]),
-  env: z.record(variable, z.union([z.string(), z.number(), z.boolean()])).default({}),
-  secrets: z.record(variable, secretSource).default({}),
-  pressure: z.record(name, measure).default({}),
+  data: z
+    .array(z.string())
+    .default([])
+    .meta(d("Files and folders in the function's own folder that belong to it and move with it")),
+  env: z
+    .record(
+      variable,
+      z.union([z.string(), z.number(), z.boolean()], { error: 'expected text, a number, true or false' }),
+    )
+    .default({})
+    .meta(d('Variables for the service. Never secrets: those go under `secrets`')),
+  secrets: z
+    .record(variable, secretSource)
+    .default({})
+    .meta(d('Secret variables and where each comes from: env:NAME, file:PATH or command:LINE')),
+  pressure: z.record(name, measure).default({}).meta(d('What is measured, and the bounds in which it is healthy')),
   throttle: throttle.optional(),
-  divide: z.enum(['delegate', 'replicate', 'never']).default('never'),
-  /** Functions it calls. `own`: a replica takes one along; `shared`: it uses its parent's while that is healthy. */
-  needs: z.record(name, z.enum(['own', 'shared'])).default({}),
+  divide: z
+    .enum(['delegate', 'replicate', 'never'])
+    .default('never')
+    .meta(d('delegate: move the function to a new cell; replicate: run it in both; never: stay')),
+  needs: z
+    .record(name, z.enum(['own', 'shared']))
+    .default({})
+    .meta(d("Functions it calls. own: a replica takes one along; shared: it uses its parent's while that is healthy")),
   link: link.optional(),
   handover: handover.prefault({}),
 });
 
 export const genomeSchema = z.strictObject({
-  organism: name,
-  zone: hostname,
+  organism: name.meta(d('The name of the whole: lower-case letters, digits and dashes')),
+  zone: hostname.meta(d('The DNS zone the organism lives in; every domain is this or below')),
   body: body.prefault({}),
   rhythm: rhythm.prefault({}),
   governance: governance.prefault({}),
   healing: healing.prefault({}),
   topology: z
-    .strictObject({ k: z.number().int().min(1).max(16).default(1), p: z.number().min(0).max(1).default(0.8) })
-    .prefault({}),
-  membership: z.enum(['ssh']).default('ssh'),
-  clouds: z.record(name, cloud),
-  dns,
-  vaults: z.array(z.strictObject({ git: z.string().min(1) })).default([]),
-  functions: z.record(name, functionGene),
+    .strictObject({
+      k: z.number().int().min(1).max(16).default(1).meta(d('Neighbours on each side of the ring')),
+      p: z.number().min(0).max(1).default(0.8).meta(d('Chance of a shortcut for each link of the ring')),
+    })
+    .prefault({})
+    .meta(d('How cells link up: a ring with shortcuts (Newman-Watts)')),
+  membership: z.enum(['ssh']).default('ssh').meta(d('What carries the pulses')),
+  clouds: z
+    .record(name, cloud)
+    .meta(d('Where machines may be made, by a name of your own; the first cell takes the first')),
+  dns: dns.meta(d('Who answers for the zone')),
+  vaults: z
+    .array(z.strictObject({ git: z.string().min(1).meta(d('A git remote')) }))
+    .default([])
+    .meta(d('Git remotes that keep a copy of the state')),
+  functions: z.record(name, functionGene).meta(d('The services the organism performs, by name')),
 });
 
 /** A checked genome: durations in ms, money in cents, sizes in bytes, percentages 0 to 100. */

@@ -88,8 +88,11 @@ export type Deed =
   | { readonly kind: 'farewell' }
   /** My child said farewell and its machine is destroyed: its budget and the one it cost are mine. */
   | { readonly kind: 'bury'; readonly child: CellId }
-  /** My child is destroyed by its provider, without a farewell; budget and functions come back to me. */
-  | { readonly kind: 'fence'; readonly child: CellId; readonly why: string }
+  /**
+   * My child is destroyed by its provider, without a farewell; budget and functions come back to me. `entries`: how many
+   * entries of its feed I had folded; what it said beyond is refused.
+   */
+  | { readonly kind: 'fence'; readonly child: CellId; readonly entries: number; readonly why: string }
   /** By the seeder or an authority: this cell shall hand back and go. */
   | { readonly kind: 'order'; readonly wilt: CellId; readonly why: string }
   | { readonly kind: 'freeze'; readonly why: string }
@@ -140,7 +143,14 @@ export interface Lineage {
   readonly organism: string;
   readonly genome: string;
   readonly maxCells: number;
-  readonly seeder: { readonly id: CellId; readonly key: PublicKey; readonly recipient: string; readonly budget: number };
+  readonly seeder: {
+    readonly id: CellId;
+    readonly key: PublicKey;
+    readonly recipient: string;
+    readonly budget: number;
+  };
+  /** Attempts of the seeder that are neither born nor abandoned. */
+  readonly seederAttempts: readonly BirthId[];
   /** Every cell that was ever born, by id. */
   readonly cells: Readonly<Record<CellId, Cell>>;
   /** Where each function lives now. The seeder's id until the first cell is born. */
@@ -155,6 +165,31 @@ export interface Lineage {
   readonly waiting: Readonly<Record<CellId, number>>;
   /** How far each feed has been folded: the number of entries. */
   readonly folded: Readonly<Record<CellId, number>>;
+  /** What only the fold itself reads, so that it can go on from here. */
+  readonly ledger?: Ledger;
+}
+
+/** The fold's own bookkeeping. Plain JSON, so that a lineage can be kept and gone on with. */
+export interface Ledger {
+  /** Every attempt there ever was, by birth: who pays for it, and what became of it. */
+  readonly births: Readonly<
+    Record<BirthId, { readonly by: CellId; readonly stack: string; readonly state: 'open' | 'born' | 'abandoned' }>
+  >;
+  /** Who said the birth of a cell; `parent` of a cell changes when its parent is fenced, this does not. */
+  readonly bearers: Readonly<Record<CellId, CellId>>;
+  /** Who took over from a cell that is gone. */
+  readonly heirs: Readonly<Record<CellId, CellId>>;
+  /** Functions that had more than one home at some time. */
+  readonly replicated: readonly FunctionName[];
+  /** The newest freeze or thaw. */
+  readonly lastSwitch: (Frozen & { readonly seq: number; readonly on: boolean }) | null;
+  /** Entries that wait, and what the first of them waits for, by feed. */
+  readonly pending: Readonly<Record<CellId, readonly Entry[]>>;
+  readonly waitsFor: Readonly<Record<CellId, string>>;
+  /** Seq of the newest entry known, by feed. */
+  readonly newest: Readonly<Record<CellId, number>>;
+  /** Feeds contradicted each other: which one counts depends on all of them, so this cannot be extended. */
+  readonly contested: boolean;
 }
 
 export interface Frozen {
@@ -213,9 +248,17 @@ export interface TickMemory {
   /** No division before this time. */
   readonly restUntil: number;
   /** A division or merge that waits out its random delay. */
-  readonly intent: { readonly kind: 'divide' | 'wilt'; readonly function: FunctionName | null; readonly due: number } | null;
+  readonly intent: {
+    readonly kind: 'divide' | 'wilt';
+    readonly function: FunctionName | null;
+    readonly due: number;
+  } | null;
   /** Failed births in a row, and until when the breaker stays open. */
   readonly breaker: { readonly failures: number; readonly openUntil: number };
+  /** When this was written, to notice that the clock jumped or that ticks were missing. */
+  readonly at?: number;
+  /** The newest pulse of each cell, and when it arrived here by our own clock. */
+  readonly heard?: Readonly<Record<CellId, { readonly seq: number; readonly at: number }>>;
 }
 
 export interface FunctionMemory {
@@ -224,6 +267,8 @@ export interface FunctionMemory {
   /** 0 to 100. */
   readonly throttle: number;
   readonly throttleSince: number | null;
+  /** When the throttle last changed. */
+  readonly throttleAt?: number | null;
 }
 
 /** Everything a decision may look at. Built by the tick, or by the simulator. */
@@ -234,10 +279,14 @@ export interface View {
   /** The newest pulse of every cell that was heard of, own included. */
   readonly pulses: Readonly<Record<CellId, Pulse>>;
   /** What was sensed in this tick. */
-  readonly senses: Readonly<Record<FunctionName, { readonly health: Health; readonly readings: Readonly<Record<string, Reading>> }>>;
+  readonly senses: Readonly<
+    Record<FunctionName, { readonly health: Health; readonly readings: Readonly<Record<string, Reading>> }>
+  >;
   readonly memory: TickMemory;
   /** Sagas in the journal that are not finished. */
   readonly sagas: readonly OpenSaga[];
+  /** What one cell costs a month in each cloud, in cents. */
+  readonly monthlyCents: Readonly<Record<string, number>>;
 }
 
 export interface OpenSaga {
@@ -266,6 +315,8 @@ export type Action =
   | { readonly kind: 'wilt'; readonly why: string }
   | { readonly kind: 'absorb'; readonly child: CellId; readonly why: string }
   | { readonly kind: 'fence'; readonly child: CellId; readonly why: string }
+  /** An attempt without a saga (its owner is dead, or lost its journal): destroy its machine, then abandon it. */
+  | { readonly kind: 'reclaim'; readonly birth: BirthId; readonly why: string }
   | { readonly kind: 'resume'; readonly saga: string; readonly why: string };
 
 export interface Decision {

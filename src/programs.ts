@@ -6,7 +6,8 @@ import { dirname, join, sep } from 'node:path';
 
 export type Program = 'tick' | 'sync' | 'machine' | 'systemctl' | 'dns';
 
-const SOURCES: Record<Program, string> = {
+/** Also what bin/build.js makes `dist/NAME.js` from. */
+export const SOURCES: Readonly<Record<Program, string>> = {
   tick: 'src/tick.main.ts',
   sync: 'src/memory/sync.main.ts',
   machine: 'src/local/machine.main.ts',

@@ -34,6 +34,11 @@ export interface ResourceHandler {
    * same inputs gives one resource.
    */
   create(inputs: Inputs, context: HandlerContext): Promise<Live>;
+  /**
+   * What a create that was cut off left behind for these inputs (same identity), or null. Makes nothing. Without it, an
+   * engine that must take back an unfinished create has to finish it first.
+   */
+  find?(inputs: Inputs, context: HandlerContext): Promise<Live | null>;
   /** As it is now, or null when it is gone. */
   read(id: string, inputs: Inputs, context: HandlerContext): Promise<Live | null>;
   update(id: string, before: Inputs, after: Inputs, context: HandlerContext): Promise<Live>;

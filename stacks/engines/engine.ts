@@ -47,6 +47,8 @@ export interface Engine {
   /** The checkpoint as it may travel (secrets inside are encrypted with the passphrase, which travels beside it), or null. */
   export(stack: string): Promise<Portable | null>;
   import(stack: string, portable: Portable): Promise<void>;
+  /** Drops the checkpoint and touches nothing it names: another cell owns the stack now. No stack: nothing to do. */
+  forget(stack: string): Promise<void>;
   /** Names of stacks that have a checkpoint. */
   list(): Promise<readonly string[]>;
 }

@@ -1,0 +1,25 @@
+/** What the arguments of `cell` ask for, before oclif reads them: nothing it would answer worse reaches it. */
+import { distance } from 'fastest-levenshtein';
+
+const GLOBAL_FLAGS = ['--help', '-h', '--version'];
+
+/** The arguments as oclif takes them, or what is wrong with them (two lines; the exit code is then 2). */
+export type Understood =
+  | { readonly args: readonly string[]; readonly problem?: never }
+  | { readonly problem: string; readonly args?: never };
+
+/** `commands`: the names there are. `cell help X` means `cell X --help`. */
+export function understand(call: readonly string[], commands: readonly string[]): Understood {
+  const [first, ...rest] = call;
+  if (first === undefined || first === '-h') return { args: ['--help'] };
+  if (first === 'help') return understand([...rest, '--help'], commands);
+  if (GLOBAL_FLAGS.includes(first) || commands.includes(first)) return { args: call };
+  const isFlag = first.startsWith('-');
+  const nearest = (isFlag ? GLOBAL_FLAGS : commands)
+    .map((word) => ({ word, away: distance(first, word) }))
+    .filter(({ word, away }) => away <= Math.max(1, Math.floor(word.length / 3)))
+    .sort((a, b) => a.away - b.away)[0];
+  const hint =
+    nearest === undefined ? 'Run `cell --help` for what there is.' : `Did you mean \`cell ${nearest.word}\`?`;
+  return { problem: `${isFlag ? 'Unknown flag' : 'Unknown command'}: ${first}\n  ${hint}` };
+}

@@ -1,0 +1,20 @@
+/**
+ * Cross-field checks: what a schema cannot see because it takes two fields to be wrong. Pure; each check is a function
+ * of the genome that reports complaints by path, and parse.ts finds the places in the text.
+ */
+import { checkBounds } from './checks/bounds.ts';
+import { checkBudget } from './checks/budget.ts';
+import type { Complaint } from './checks/complaint.ts';
+import { checkFunctions } from './checks/functions.ts';
+import { checkPlaces } from './checks/places.ts';
+import { checkReferences } from './checks/references.ts';
+import { checkTimers } from './checks/timers.ts';
+import type { Genome } from './schema.ts';
+
+const CHECKS = [checkFunctions, checkBounds, checkReferences, checkPlaces, checkBudget, checkTimers];
+
+export function checkGenome(genome: Genome): readonly Complaint[] {
+  const complaints: Complaint[] = [];
+  for (const check of CHECKS) check(genome, (complaint) => complaints.push(complaint));
+  return complaints;
+}

@@ -1,0 +1,96 @@
+/** Where things are: domains inside the zone and apart from each other, ports and networks that do not collide. */
+import type { Path } from '../finding.ts';
+import type { Genome } from '../schema.ts';
+import type { Report } from './complaint.ts';
+
+export function checkPlaces(genome: Genome, report: Report): void {
+  checkDomains(genome, report);
+  checkPorts(genome, report);
+  if (Object.keys(genome.clouds).length === 0) {
+    report({
+      code: 'no-clouds',
+      at: ['clouds'],
+      key: true,
+      message: 'there is no cloud to live in',
+      expected: 'near: { provider: local }',
+    });
+  }
+  for (const [name, cloud] of Object.entries(genome.clouds)) {
+    if (cloud.provider !== 'local' || cloud.network.split(/[./]/).every((part) => Number(part) <= 255)) continue;
+    const at = ['clouds', name, 'network'];
+    report({
+      code: 'wrong-network',
+      at,
+      message: `${cloud.network} is no network`,
+      expected: 'numbers up to 255: 127.77.0.0/16',
+    });
+  }
+}
+
+function checkDomains(genome: Genome, report: Report): void {
+  const taken = new Map<string, string>();
+  for (const [name, { domain }] of Object.entries(genome.functions)) {
+    if (domain === undefined) continue;
+    const at = ['functions', name, 'domain'];
+    if (domain !== genome.zone && !domain.endsWith(`.${genome.zone}`)) {
+      report({
+        code: 'domain-outside-zone',
+        at,
+        message: `${domain} is not in the zone ${genome.zone}`,
+        expected: `${genome.zone} or a name that ends with .${genome.zone}`,
+        suggestion: `${domain.split('.')[0]}.${genome.zone}`,
+        because: [['zone']],
+      });
+    }
+    const owner = taken.get(domain);
+    if (owner === undefined) taken.set(domain, name);
+    else {
+      report({
+        code: 'domain-taken',
+        at,
+        message: `${domain} is the domain of \`${owner}\` already`,
+        expected: 'a domain for each function',
+        because: [['functions', owner, 'domain']],
+      });
+    }
+  }
+}
+
+/**
+ * Every function begins on one cell, whatever divides later, so no two may want one port, nor one that the machine
+ * itself answers on.
+ */
+function checkPorts(genome: Genome, report: Report): void {
+  const taken = new Map<number, { what: string; at: Path }>();
+  for (const [name, cloud] of Object.entries(genome.clouds)) {
+    if (cloud.provider !== 'local') continue;
+    if (cloud.sshPort === cloud.httpPort) {
+      const at = ['clouds', name, 'httpPort'];
+      report({
+        code: 'port-taken',
+        at,
+        message: `port ${cloud.httpPort} is the sshPort of cloud \`${name}\` too`,
+        expected: 'two ports',
+      });
+    }
+    taken.set(cloud.sshPort, { what: `the sshPort of cloud \`${name}\``, at: ['clouds', name, 'sshPort'] });
+    taken.set(cloud.httpPort, { what: `the httpPort of cloud \`${name}\``, at: ['clouds', name, 'httpPort'] });
+  }
+  if (genome.dns.provider === 'local') taken.set(genome.dns.port, { what: 'the port of dns', at: ['dns', 'port'] });
+  for (const [name, { port }] of Object.entries(genome.functions)) {
+    if (port === undefined) continue;
+    const at = ['functions', name, 'port'];
+    const other = taken.get(port);
+    if (other === undefined) taken.set(port, { what: `the port of function \`${name}\``, at });
+    else {
+      const message = `port ${port} is ${other.what} already`;
+      report({
+        code: 'port-taken',
+        at,
+        message,
+        expected: 'a port of its own: all functions begin on one cell',
+        because: [other.at],
+      });
+    }
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * Which routes a cell's ingress should have: to the program here, into waiting while a function moves, or on to the new
+ * home of one that went. Pure; traffic.ts keeps the state and writes the file.
+ */
+import type { FunctionGene, Genome } from '../../genome/schema.ts';
+import type { CellId, FunctionName, Lineage } from '../model.ts';
+
+export interface RouteUpstream {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Matched by host name on the machine's HTTP port, or by a port of its own. */
+export type IngressRoute = ({ readonly domain: string } | { readonly port: number }) & {
+  readonly function: FunctionName;
+  /** Empty: requests wait for a reload that brings one. */
+  readonly upstreams: readonly RouteUpstream[];
+  /** ms. */
+  readonly tryFor: number;
+};
+
+export interface Traffics {
+  readonly genome: Pick<Genome, 'functions'>;
+  readonly lineage: Pick<Lineage, 'cells'>;
+  readonly self: CellId;
+  /** Where programs listen on this cell. */
+  readonly host: string;
+  /** The private port of each program. */
+  readonly ports: Readonly<Record<FunctionName, number>>;
+  /** Functions whose program is meant to run here. */
+  readonly running: readonly FunctionName[];
+  readonly holding: ReadonlySet<FunctionName>;
+  /** Functions that went, to whom, and until when this cell still sends requests on (ms since the epoch). */
+  readonly forwarding: readonly { readonly function: FunctionName; readonly to: CellId; readonly until: number }[];
+  readonly tryForMs: number;
+  readonly now: number;
+}
+
+/** The routes, by function and then domain before port, so that equal traffic gives an equal file. */
+export function routes(traffic: Traffics): readonly IngressRoute[] {
+  const { genome, lineage, holding, running, forwarding, now } = traffic;
+  const leaving = new Map(forwarding.filter((one) => one.until > now).map((one) => [one.function, one.to]));
+  const names = [...new Set([...running, ...holding, ...leaving.keys()])].sort();
+  return names.flatMap((name) => {
+    const gene = genome.functions[name];
+    if (gene === undefined) return [];
+    const make = (upstreams: (how: 'domain' | 'port') => readonly RouteUpstream[]) =>
+      matches(gene).map(({ how, match }) => ({
+        ...match,
+        function: name,
+        upstreams: upstreams(how),
+        tryFor: traffic.tryForMs,
+      }));
+    // Held first: while it moves, neither here nor there answers for sure.
+    if (holding.has(name)) return make(() => []);
+    // A program here is preferred: a function that came back is served before what once was said of it.
+    if (running.includes(name)) {
+      const port = traffic.ports[name];
+      return make(() => (port === undefined ? [] : [{ address: traffic.host, port }]));
+    }
+    const reach = lineage.cells[leaving.get(name) ?? '']?.reach;
+    if (reach === undefined) return make(() => []);
+    return make((how) => [{ address: reach.address, port: how === 'domain' ? reach.httpPort : (gene.port ?? 0) }]);
+  });
+}
+
+type Match = { readonly domain: string } | { readonly port: number };
+
+function matches(gene: FunctionGene): readonly { readonly how: 'domain' | 'port'; readonly match: Match }[] {
+  const { domain, port } = gene;
+  return [
+    ...(domain === undefined ? [] : [{ how: 'domain', match: { domain } } as const]),
+    ...(port === undefined ? [] : [{ how: 'port', match: { port } } as const]),
+  ];
+}

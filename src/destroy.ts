@@ -1,0 +1,86 @@
+/**
+ * `cell destroy`: the whole organism taken apart, in order, and proved gone.
+ *
+ *   freeze    so that nothing grows back meanwhile
+ *   sync      the newest lineage, and the checkpoints of bodies, which are sealed to this computer too
+ *   records   taken out of DNS before anything behind them goes
+ *   bodies    children before parents, through their stacks
+ *   sweep     by tags: what is left is removed, and that nothing is left is looked at again
+ */
+import { rm } from 'node:fs/promises';
+import type { Genome } from '../genome/schema.ts';
+import { computeProvider } from '../stacks/machines/index.ts';
+import { dnsProvider } from '../stacks/records/index.ts';
+import { stackNames } from '../stacks/names.ts';
+import { unseal } from './effects/age.ts';
+import { CellError, messageOf } from './errors.ts';
+import { credentialsOf, engineOf, genomeOf, type Here, lineageOf, say } from './here.ts';
+import type { Cell, Lineage } from './model.ts';
+import { removeStrays, strays } from './sweep.ts';
+import { syncEverybody } from './sync.ts';
+
+export interface Destroyed {
+  readonly machines: number;
+  readonly records: number;
+}
+
+export async function destroyOrganism(here: Here): Promise<Destroyed> {
+  const genome = await genomeOf(here);
+  const credentials = await credentialsOf(here);
+  if ((await lineageOf(here)).frozen === null) await say(here, { kind: 'freeze', why: 'the organism is taken apart' });
+  await syncEverybody(here);
+  const lineage = await lineageOf(here);
+  const found = await strays(genome, credentials, new Set());
+  const count = (kind: string) => found.filter((one) => one.kind === kind).length;
+  const records = found.filter(({ kind }) => kind === 'record');
+  await removeStrays(genome, credentials, records);
+  for (const cell of youngestFirst(lineage)) await destroyBody(here, genome, lineage, cell);
+  for (const birth of lineage.seederAttempts) await destroyStack(here, genome, stackNames(lineage.organism, birth).body);
+  await removeStrays(genome, credentials, await strays(genome, credentials, new Set()));
+  const left = await strays(genome, credentials, new Set());
+  if (left.length > 0) {
+    throw new CellError('STACK_FAILED', `${left.length} parts of ${genome.organism} are still there`, {
+      why: left.map(({ what }) => what).join(', '),
+      suggestion: 'Run `cell destroy` again; `cell sweep` lists them.',
+    });
+  }
+  await forgetProviders(genome, credentials);
+  await rm(here.home, { recursive: true, force: true });
+  return { machines: count('machine'), records: count('record') };
+}
+
+function youngestFirst(lineage: Lineage): readonly Cell[] {
+  return Object.values(lineage.cells)
+    .filter((cell) => cell.state !== 'gone')
+    .sort((a, b) => b.bornAt - a.bornAt);
+}
+
+/** Through its stack when its checkpoint can be read here; what that misses the sweep removes by its tags. */
+async function destroyBody(here: Here, genome: Genome, lineage: Lineage, cell: Cell): Promise<void> {
+  const stack = stackNames(lineage.organism, cell.birth).body;
+  try {
+    const carriers = [lineage.owners[stack], cell.parent, lineage.seeder.id].filter((id) => id !== undefined);
+    for (const carrier of new Set(carriers)) {
+      const sealed = await here.memory.file(carrier, `stacks/${stack}.age`);
+      if (sealed === null) continue;
+      const portable = JSON.parse((await unseal(here.home, sealed)).toString('utf8'));
+      await (await engineOf(here, portable.engine, genome)).import(stack, portable);
+      break;
+    }
+    await destroyStack(here, genome, stack);
+  } catch (error) {
+    here.log(`${cell.name}: its stack could not be used (${messageOf(error)}); removing it by its tags`);
+  }
+}
+
+async function destroyStack(here: Here, genome: Genome, stack: string): Promise<void> {
+  await (await engineOf(here, 'embedded', genome)).destroy(stack);
+}
+
+async function forgetProviders(genome: Genome, credentials: Awaited<ReturnType<typeof credentialsOf>>): Promise<void> {
+  for (const [cloud, gene] of Object.entries(genome.clouds)) {
+    const credential = credentials.compute?.[cloud];
+    if (credential !== undefined) await computeProvider(gene.provider).forget?.(genome.organism, credential);
+  }
+  await dnsProvider(genome.dns.provider).forget?.(genome.organism, credentials.dns);
+}

@@ -1,0 +1,70 @@
+/**
+ * One tick of a cell, what cron runs: sense, sync, decide, act, tell. Most ticks decide nothing and load nothing for it.
+ *
+ *   1 lock      one thing at a time on a cell; who comes second goes away
+ *   2 tend      functions that live here and do not run are started
+ *   3 sense     pressure and health of the own functions
+ *   4 sync      with every link not heard from since the last beat
+ *   5 decide    pure, with reasons (decide/)
+ *   6 act       one exhaustive switch (perform.ts)
+ *   7 express   routes, records, doors and where-abouts as the lineage now says
+ *   8 pulse     say so
+ */
+import type { Genome } from '../genome/schema.ts';
+import { beatOf, keepBeat } from './beat.ts';
+import { decide, decideNow } from './decide/decide.ts';
+import { genomeOf, type Here, lineageOf } from './here.ts';
+import { tryLock } from './lock.ts';
+import { express } from './express.ts';
+import { look } from './look.ts';
+import type { Decision, FunctionName } from './model.ts';
+import { perform } from './perform.ts';
+import { publish } from './pulse.ts';
+import { senseAll } from './sense.ts';
+import { syncLinks } from './sync.ts';
+import { tend } from './tend.ts';
+
+export interface TickOptions {
+  /** Decide and say why, but do nothing. */
+  readonly dryRun?: boolean;
+  /** Divide because of this function, without waiting for pressure. */
+  readonly now?: FunctionName;
+  readonly afterStep?: (step: string) => void | Promise<void>;
+}
+
+export interface TickReport {
+  readonly kind: 'done' | 'busy' | 'dry';
+  readonly decision: Decision | null;
+  /** What was done about each action, one line each. */
+  readonly outcomes: readonly string[];
+}
+
+export async function divide(here: Here, options: TickOptions = {}): Promise<TickReport> {
+  const lock = await tryLock(here);
+  if (lock === null) return { kind: 'busy', decision: null, outcomes: [] };
+  try {
+    const genome = await genomeOf(here);
+    const before = await lineageOf(here);
+    if (options.dryRun !== true) await tend(here, before);
+    const [beat, links] = await Promise.all([beatOf(here), syncLinks(here, before, genome)]);
+    const sensed = await senseAll(here, genome, await lineageOf(here), beat);
+    const view = await look(here, genome, sensed, beat);
+    const now = here.clock();
+    const decision =
+      options.now === undefined ? decide(view, now, here.random) : decideNow(view, options.now, now);
+    if (options.dryRun === true) return { kind: 'dry', decision, outcomes: [] };
+    await keepBeat(here, { v: 1, tick: decision.memory, sensors: sensed.memory, readings: sensed.readings, lastAt: now });
+    const outcomes = await act(here, genome, decision, options);
+    await express(here, genome);
+    await publish(here, { sensed, decision, links });
+    return { kind: 'done', decision, outcomes };
+  } finally {
+    await lock.release();
+  }
+}
+
+async function act(here: Here, genome: Genome, decision: Decision, options: TickOptions): Promise<readonly string[]> {
+  const outcomes: string[] = [];
+  for (const action of decision.actions) outcomes.push(await perform(here, genome, action, options));
+  return outcomes;
+}

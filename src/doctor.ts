@@ -1,0 +1,94 @@
+/** `cell doctor`: what this computer and this genome still lack, and how to get it. Looks, changes nothing. */
+import { execFile } from 'node:child_process';
+import { createServer } from 'node:net';
+import { promisify } from 'node:util';
+import type { Genome } from '../genome/schema.ts';
+import { OLDEST_NODE } from './effects/artefacts.ts';
+import { resolveSecret } from './effects/secrets.ts';
+import { messageOf } from './errors.ts';
+
+export interface Check {
+  readonly name: string;
+  readonly ok: boolean;
+  /** Without it something works less, but everything needed works. */
+  readonly optional: boolean;
+  readonly found: string;
+  readonly mend: string | null;
+}
+
+type Look = { readonly found: string; readonly mend?: string };
+
+async function check(name: string, optional: boolean, look: () => Promise<Look>): Promise<Check> {
+  try {
+    const { found, mend } = await look();
+    return { name, ok: mend === undefined, optional, found, mend: mend ?? null };
+  } catch (error) {
+    return { name, ok: false, optional, found: messageOf(error).split('\n')[0] ?? '', mend: 'Install it and put it on PATH.' };
+  }
+}
+
+const version = async (file: string, args: readonly string[]): Promise<string> => {
+  const { stdout, stderr } = await promisify(execFile)(file, [...args], { timeout: 10_000 });
+  return (stdout || stderr).trim().split('\n')[0] ?? '';
+};
+
+/** Every check, in the order in which a reader would mend them. */
+export async function doctor(genome: Genome | null): Promise<readonly Check[]> {
+  const tools = [
+    check('node', false, async () => {
+      const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+      const fits = major > OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor >= OLDEST_NODE[1]);
+      const found = `v${process.versions.node}`;
+      return fits ? { found } : { found, mend: `Node ${OLDEST_NODE.join('.')} or later is needed.` };
+    }),
+    check('git', false, async () => ({ found: await version('git', ['--version']) })),
+    check('ssh', false, async () => ({ found: await version('ssh', ['-V']) })),
+    check('tar', false, async () => ({ found: await version('tar', ['--version']) })),
+    check('pulumi', true, async () => {
+      const { findPulumi } = await import('../stacks/engines/pulumi.find.ts');
+      const found = findPulumi();
+      if (found !== null) return { found: `${await version(found, ['version'])} at ${found}` };
+      return { found: 'not found', mend: 'Needed for clouds only; `local` runs on the embedded engine.' };
+    }),
+  ];
+  return Promise.all([...tools, ...(genome === null ? [] : aboutGenome(genome))]);
+}
+
+function aboutGenome(genome: Genome): Promise<Check>[] {
+  const clouds = Object.entries(genome.clouds).map(([name, gene]) =>
+    check(`cloud ${name}`, false, async () => {
+      const address = gene.network.replace(/\.0\/(16|24)$/, '.1');
+      const free = await canListen(address, gene.sshPort);
+      if (free) return { found: `${gene.provider}, addresses in ${gene.network}` };
+      const mend = `This computer lets nobody listen at ${address}:${gene.sshPort}. On macOS add loopback aliases: sudo ifconfig lo0 alias ${address}`;
+      return { found: `${gene.provider}: ${address} is not usable`, mend };
+    }),
+  );
+  const dns = check('dns', false, async () => ({ found: `${genome.dns.provider} on port ${genome.dns.port} for ${genome.zone}` }));
+  const secrets = Object.entries(genome.functions).flatMap(([name, gene]) =>
+    Object.entries(gene.secrets).map(([variable, source]) =>
+      check(`secret ${name}.${variable}`, false, async () => {
+        await resolveSecret(source);
+        return { found: `${source} is there` };
+      }),
+    ),
+  );
+  return [...clouds, dns, ...secrets];
+}
+
+/** Whether an address can be listened on; one that somebody of ours listens on can. */
+function canListen(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'EADDRINUSE'));
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(true)));
+  });
+}
+
+export function doctorText(checks: readonly Check[]): string {
+  const lines = checks.map(({ name, ok, optional, found, mend }) => {
+    const mark = ok ? 'ok     ' : optional ? 'absent ' : 'MISSING';
+    return `${mark}  ${name.padEnd(18)} ${found}${mend === null ? '' : `\n${' '.repeat(28)}${mend}`}`;
+  });
+  return lines.join('\n');
+}

@@ -1,0 +1,35 @@
+/**
+ * Who may come in over SSH, written whole from the lineage each time it changes: cells to sync and nothing else, the
+ * operators and the seeder with a shell, the imprint key while the cell is being made, and, once the cell has decided
+ * to go, its parent with a shell to take everything out.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { readIfThere, writeAtomic } from './effects/files.ts';
+import { genomeOf, type Here, lineageOf } from './here.ts';
+import { authorizedKeys } from './memory/authorized.ts';
+import type { CellId, PublicKey } from './model.ts';
+
+const serveWith = (here: Here) => (id: CellId) => `${here.layout.cell} sync --serve --peer ${id}`;
+
+async function write(here: Here, text: string): Promise<void> {
+  if ((await readIfThere(here.layout.authorizedKeys)) === text) return;
+  await writeAtomic(here.layout.authorizedKeys, text, 0o600);
+}
+
+/** Before the first sync there is no lineage to know anybody from: the parent to sync, and the imprint key. */
+export async function letInFirst(here: Here, peer: { id: CellId; key: PublicKey }, imprintKey: PublicKey): Promise<void> {
+  await write(here, `${imprintKey} imprint\nrestrict,command="${serveWith(here)(peer.id)}" ${peer.key} ${peer.id}\n`);
+}
+
+export async function letIn(here: Here): Promise<void> {
+  const [genome, lineage] = await Promise.all([genomeOf(here), lineageOf(here)]);
+  const self = lineage.cells[here.identity.id];
+  if (self === undefined) return;
+  const imprint = await readFile(join(here.home, 'imprint.pub'), 'utf8').catch(() => null);
+  const parent = lineage.cells[self.parent];
+  const shells: PublicKey[] = [lineage.seeder.key, ...genome.governance.operators];
+  if (self.state === 'wilting' && parent !== undefined) shells.push(parent.key);
+  const extra = imprint === null ? [] : [`${imprint.trim()} imprint`];
+  await write(here, authorizedKeys({ lineage, self: self.id, shells, extra, serve: serveWith(here) }));
+}

@@ -1,0 +1,178 @@
+/**
+ * The artefact set of an imprint: what a blank machine needs to be a cell, by content.
+ *
+ *   cli      the bundled CLI (bin, dist, manifest); always needed
+ *   runtime  the Node that runs it; left out where the machine has one that fits
+ *
+ * An artefact is a folder `store/<sha256>/`, whose name is the hash of the listing of its files. It is sent as one tar
+ * stream, only where it is missing, unpacked beside its place, checked file by file with `sha256sum` on the machine
+ * itself, and moved into place in one rename. A truncated or altered one never gets a name.
+ */
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { lstat, readdir } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { CellError } from '../errors.ts';
+import { packageRoot } from '../programs.ts';
+import type { Remote } from './ssh.ts';
+
+/** The oldest Node that runs the CLI: `engines.node` of package.json. */
+export const OLDEST_NODE: readonly [number, number] = [22, 18];
+
+export interface Artefact {
+  readonly kind: 'cli' | 'runtime';
+  /** sha256 (hex) of the listing: one line `<sha256>  <path>` a file, sorted by path. */
+  readonly hash: string;
+  readonly folder: string;
+  readonly files: readonly { readonly path: string; readonly sha256: string; readonly bytes: number }[];
+}
+
+/** What a machine said of itself before it was imprinted. */
+export interface MachineFacts {
+  readonly os: string;
+  readonly arch: string;
+  /** Version of the Node on its PATH, or null. */
+  readonly node: readonly [number, number] | null;
+  readonly stored: readonly string[];
+  readonly missing: readonly string[];
+}
+
+async function sha256OfFile(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file), hash);
+  return hash.digest('hex');
+}
+
+async function listing(folder: string, roots: readonly string[]): Promise<Artefact['files']> {
+  const files: { path: string; sha256: string; bytes: number }[] = [];
+  async function walk(path: string): Promise<void> {
+    const stat = await lstat(join(folder, path));
+    if (stat.isDirectory()) {
+      for (const entry of (await readdir(join(folder, path))).sort()) await walk(`${path}/${entry}`);
+    } else if (stat.isFile()) {
+      files.push({ path, sha256: await sha256OfFile(join(folder, path)), bytes: stat.size });
+    }
+  }
+  for (const root of roots) await walk(root);
+  return files.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+const CHECKSUMS = (artefact: Artefact) => artefact.files.map((file) => `${file.sha256}  ${file.path}\n`).join('');
+
+async function artefact(kind: Artefact['kind'], folder: string, roots: readonly string[]): Promise<Artefact> {
+  const files = await listing(folder, roots);
+  const lines = files.map((file) => `${file.sha256}  ${file.path}\n`).join('');
+  return { kind, folder, files, hash: createHash('sha256').update(lines).digest('hex') };
+}
+
+/** The CLI this process runs from. Throws ARTEFACT_CORRUPT when it was not built. */
+export async function cliArtefact(): Promise<Artefact> {
+  const folder = packageRoot();
+  try {
+    return await artefact('cli', folder, ['bin/cell.js', 'dist', 'oclif.manifest.json', 'package.json']);
+  } catch (cause) {
+    throw new CellError('ARTEFACT_CORRUPT', 'The CLI has no bundle to put on machines', {
+      why: `a part of it is missing below ${folder}`,
+      suggestion: 'In a checkout, run `npm run build`; otherwise install the package again.',
+      cause,
+    });
+  }
+}
+
+/** The Node this process runs on. */
+export async function runtimeArtefact(): Promise<Artefact> {
+  return artefact('runtime', dirname(process.execPath), [basename(process.execPath)]);
+}
+
+const PROBE = `printf 'os=%s\\narch=%s\\n' "$(uname -s)" "$(uname -m)"
+command -v node >/dev/null 2>&1 && printf 'node=%s\\n' "$(node --version)"
+for tool in git ssh tar sha256sum; do command -v $tool >/dev/null 2>&1 || printf 'missing=%s\\n' $tool; done
+ls "\${CELL_ROOT:-}/opt/cell/store" 2>/dev/null | sed 's/^/stored=/'
+true`;
+
+/** Asks a machine what it is and what it has. */
+export async function probe(remote: Remote): Promise<MachineFacts> {
+  const lines = (await remote.must(PROBE)).split('\n');
+  const all = (key: string) => lines.filter((line) => line.startsWith(`${key}=`)).map((line) => line.slice(key.length + 1));
+  const version = /^v(\d+)\.(\d+)\./.exec(all('node')[0] ?? '');
+  return {
+    os: all('os')[0] ?? 'unknown',
+    arch: all('arch')[0] ?? 'unknown',
+    node: version === null ? null : [Number(version[1]), Number(version[2])],
+    stored: all('stored').filter((name) => /^[0-9a-f]{64}$/.test(name)),
+    missing: all('missing'),
+  };
+}
+
+/** Whether a machine's own Node runs the CLI. */
+export function nodeFits(node: MachineFacts['node']): boolean {
+  if (node === null) return false;
+  return node[0] > OLDEST_NODE[0] || (node[0] === OLDEST_NODE[0] && node[1] >= OLDEST_NODE[1]);
+}
+
+export interface SendProgress {
+  readonly kind: Artefact['kind'];
+  readonly bytes: number;
+  readonly total: number;
+}
+
+/**
+ * Sends one artefact unless the machine has it. Throws ARTEFACT_CORRUPT when what arrived is not what was sent.
+ * Gives the number of bytes that were sent (0: it was there).
+ */
+export async function send(
+  remote: Remote,
+  facts: MachineFacts,
+  item: Artefact,
+  onProgress: (progress: SendProgress) => void = () => {},
+): Promise<number> {
+  if (facts.stored.includes(item.hash)) return 0;
+  const total = item.files.reduce((sum, file) => sum + file.bytes, 0);
+  const place = `"\${CELL_ROOT:-}/opt/cell/store"`;
+  const tar = spawn('tar', ['-C', item.folder, '-cf', '-', '--', ...item.files.map((file) => file.path)], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  let bytes = 0;
+  const counted = new Transform({
+    transform(chunk: Buffer, _encoding, pass) {
+      bytes += chunk.length;
+      onProgress({ kind: item.kind, bytes: Math.min(bytes, total), total });
+      pass(null, chunk);
+    },
+  });
+  tar.stdout.pipe(counted);
+  const unpack = `set -e; cd ${place} 2>/dev/null || { mkdir -p ${place}; cd ${place}; }
+part=.part-${item.hash}-$$; rm -rf .part-${item.hash}-*; mkdir "$part"; tar -C "$part" -xf -; echo "$part"`;
+  const part = (await remote.must(unpack, { stdin: counted })).trim();
+  const check = await remote.run(`cd ${place}/${part} && sha256sum --check --quiet --strict -`, { stdin: CHECKSUMS(item) });
+  if (check.code !== 0) {
+    await remote.run(`rm -rf ${place}/${part}`);
+    throw new CellError('ARTEFACT_CORRUPT', `The ${item.kind} did not arrive whole at ${remote.reach.address}`, {
+      why: check.stdout.trim().split('\n')[0] ?? 'a checksum differs',
+      suggestion: 'The same command again sends it anew.',
+    });
+  }
+  await remote.must(`cd ${place} && rm -rf ${item.hash} && mv ${part} ${item.hash}`);
+  return total;
+}
+
+/** The shell text of `/opt/cell/bin/cell`: the CLI of one artefact on one runtime. */
+export function shim(cliHash: string, runtime: { readonly hash: string; readonly file: string } | null): string {
+  const node = runtime === null ? 'node' : `"$root/opt/cell/store/${runtime.hash}/${runtime.file}"`;
+  return `#!/bin/sh
+root="\${CELL_ROOT:-}"
+export CELL_HOME="\${CELL_HOME:-$root/var/lib/cell}"
+exec ${node} "$root/opt/cell/store/${cliHash}/bin/cell.js" "$@"
+`;
+}
+
+/** Puts the command in its place, in one rename. */
+export async function installShim(remote: Remote, text: string): Promise<void> {
+  await remote.must(
+    `set -e; umask 022; d="\${CELL_ROOT:-}/opt/cell/bin"; mkdir -p "$d"; cat > "$d/.cell.$$"; chmod 755 "$d/.cell.$$"; mv "$d/.cell.$$" "$d/cell"`,
+    { stdin: text },
+  );
+}

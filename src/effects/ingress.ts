@@ -1,0 +1,51 @@
+/**
+ * The ingress in front of a cell's functions: one JSON file says all of its routes, `systemctl reload` makes it read
+ * them. A request that meets no upstream waits up to `tryFor`, which is why none fails while a function moves.
+ */
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Layout } from '../layout.ts';
+import type { FunctionName } from '../model.ts';
+import { readIfThere, writeAtomic } from './files.ts';
+import { systemctl } from './systemctl.ts';
+
+export interface Upstream {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Matched by host name on the machine's HTTP port, or by a port of its own on the machine's address. */
+export type Route = ({ readonly domain: string } | { readonly port: number }) & {
+  readonly function: FunctionName;
+  /** Tried in this order. Empty: hold requests until a reload brings one. */
+  readonly upstreams: readonly Upstream[];
+  /** ms. */
+  readonly tryFor: number;
+};
+
+const UNIT = 'cell-ingress';
+
+/** The file's text; pure. One route a line, so that a person can compare two. */
+export function ingressText(routes: readonly Route[]): string {
+  if (routes.length === 0) return '{ "v": 1, "routes": [] }\n';
+  return `{ "v": 1, "routes": [\n${routes.map((route) => `  ${JSON.stringify(route)}`).join(',\n')}\n] }\n`;
+}
+
+/** There while routes are written that the ingress may not have read: a tick may be killed between the two. */
+const unread = (layout: Layout) => join(layout.home, 'ingress.unread');
+
+/** Writes the routes. True when the ingress has to be reloaded. */
+export async function writeIngress(layout: Layout, routes: readonly Route[]): Promise<boolean> {
+  const text = ingressText(routes);
+  if ((await readIfThere(layout.ingressFile)) === text) return existsSync(unread(layout));
+  await writeAtomic(unread(layout), '');
+  await writeAtomic(layout.ingressFile, text);
+  return true;
+}
+
+/** Answers once no request is under way to an upstream that is no longer listed (or after 10 s). */
+export async function reloadIngress(layout: Layout): Promise<void> {
+  await systemctl('reload', UNIT);
+  await rm(unread(layout), { force: true });
+}

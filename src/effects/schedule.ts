@@ -1,0 +1,120 @@
+/**
+ * What wakes the cell: cron for whole minutes, a systemd timer for anything that cron cannot say.
+ */
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CellError } from '../errors.ts';
+import type { Layout } from '../layout.ts';
+import { writeIfChanged } from './files.ts';
+import { shellQuote, systemdQuote } from './quote.ts';
+import { askSystemctl, systemctl } from './systemctl.ts';
+
+const SERVICE = 'cell-tick.service';
+const TIMER = 'cell-tick.timer';
+const MINUTE = 60_000;
+
+export interface Rhythm {
+  readonly layout: Layout;
+  readonly heartbeatMs: number;
+  readonly organism: string;
+}
+
+/**
+ * The five fields of crontab(5) that run every `heartbeatMs`, or null when there are none: a step only keeps its
+ * distance over the hour when it divides 60 minutes, over the day when it divides 24 hours.
+ */
+export function cronFields(heartbeatMs: number): string | null {
+  const minutes = heartbeatMs / MINUTE;
+  if (!Number.isInteger(minutes) || minutes < 1) return null;
+  if (minutes === 1) return '* * * * *';
+  if (minutes < 60) return 60 % minutes === 0 ? `*/${minutes} * * * *` : null;
+  const hours = minutes / 60;
+  if (!Number.isInteger(hours)) return null;
+  if (hours === 1) return '0 * * * *';
+  if (hours < 24) return 24 % hours === 0 ? `0 */${hours} * * *` : null;
+  return hours === 24 ? '0 0 * * *' : null;
+}
+
+/** The file for /etc/cron.d, or null when cron cannot keep this rhythm. */
+export function cronText({ layout, heartbeatMs, organism }: Rhythm): string | null {
+  const fields = cronFields(heartbeatMs);
+  // cron turns a bare % into a line break.
+  const command = shellQuote(layout.cell).replaceAll('%', '\\%');
+  return fields === null ? null : `# The heartbeat of ${organism}.\n${fields} root ${command} divide\n`;
+}
+
+/** The service and the timer that do the same. */
+export function timerTexts({ layout, heartbeatMs, organism }: Rhythm): { service: string; timer: string } {
+  const every = `${Math.max(1, Math.round(heartbeatMs))}ms`;
+  return {
+    service: `[Unit]
+Description=One tick of the cell (${organism})
+
+[Service]
+Type=oneshot
+ExecStart=${systemdQuote(layout.cell)} divide
+`,
+    timer: `[Unit]
+Description=The heartbeat of the cell (${organism})
+
+[Timer]
+OnActiveSec=${every}
+OnUnitActiveSec=${every}
+AccuracySec=10ms
+
+[Install]
+WantedBy=timers.target
+`,
+  };
+}
+
+function files(layout: Layout): { service: string; timer: string } {
+  return { service: join(layout.units, SERVICE), timer: join(layout.units, TIMER) };
+}
+
+/** Sets the rhythm, in place of any before. True when it changed something. Throws USAGE below one ms. */
+export async function install(rhythm: Rhythm): Promise<boolean> {
+  const { layout } = rhythm;
+  if (!(rhythm.heartbeatMs >= 1))
+    throw new CellError('USAGE', `A heartbeat of ${rhythm.heartbeatMs} ms cannot be kept`);
+  const cron = cronText(rhythm);
+  if (cron !== null) {
+    // The new one before the old one goes: a cell without a heartbeat would never tick again.
+    const changed = await writeIfChanged(layout.cronFile, cron);
+    return (await removeTimer(layout)) || changed;
+  }
+  const texts = timerTexts(rhythm);
+  const at = files(layout);
+  const service = await writeIfChanged(at.service, texts.service);
+  const timer = await writeIfChanged(at.timer, texts.timer);
+  const changed = service || timer || !(await isActive());
+  if (changed) {
+    await systemctl('daemon-reload');
+    await systemctl('enable', '--now', TIMER);
+    // A timer that was running keeps its old interval until it is started anew.
+    if (timer) await systemctl('restart', TIMER);
+  }
+  await rm(layout.cronFile, { force: true });
+  return changed;
+}
+
+/** Stops the heartbeat. */
+export async function remove(layout: Layout): Promise<void> {
+  await rm(layout.cronFile, { force: true });
+  await removeTimer(layout);
+}
+
+async function isActive(): Promise<boolean> {
+  return (await askSystemctl(['is-active', TIMER])).stdout.trim() === 'active';
+}
+
+async function removeTimer(layout: Layout): Promise<boolean> {
+  const at = files(layout);
+  if (!existsSync(at.timer)) return false;
+  await systemctl('disable', '--now', TIMER);
+  await rm(at.timer, { force: true });
+  await rm(at.service, { force: true });
+  await systemctl('daemon-reload');
+  return true;
+}

@@ -1,0 +1,29 @@
+/** What follows from the lineage on this machine, written only where it differs: doors, routes, records, where-abouts. */
+import type { Genome } from '../genome/schema.ts';
+import { whereAbouts } from './decide/where.ts';
+import { writeIfChanged } from './effects/files.ts';
+import { messageOf } from './errors.ts';
+import { letIn } from './doors.ts';
+import { type Here, lineageOf } from './here.ts';
+import { pulsesOf } from './pulse.ts';
+import { change, direct, trafficOf } from './traffic.ts';
+import { speak } from './voice.ts';
+
+export async function express(here: Here, genome: Genome): Promise<void> {
+  const lineage = await lineageOf(here);
+  await letIn(here);
+  const now = here.clock();
+  const { forwarding } = await trafficOf(here);
+  if (forwarding.some((entry) => entry.until <= now)) {
+    await change(here, (traffic) => ({ forwarding: traffic.forwarding.filter((entry) => entry.until > now) }));
+  }
+  await direct(here, genome, lineage);
+  const abouts = whereAbouts({ lineage, genome, pulses: pulsesOf(here), self: here.identity.id, now });
+  await writeIfChanged(here.layout.whereFile, JSON.stringify(abouts));
+  try {
+    await speak(here);
+  } catch (error) {
+    // The records stay as they are; the next tick says them again.
+    here.log(`records not changed: ${messageOf(error)}`);
+  }
+}

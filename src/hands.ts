@@ -1,0 +1,167 @@
+/**
+ * What a cell does when its parent asks over the door it has (hand.ts): each operation may be asked for twice.
+ * Run by the hidden command `cell hand OP`; takes the cell's lock, so that no tick works on the same things.
+ */
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { manifest, writeAtomic } from './effects/files.ts';
+import { systemctl } from './effects/systemctl.ts';
+import { createRecipient, recipientOf, unseal } from './effects/age.ts';
+import { ensureIdentity, generateHostKey } from './effects/keys.ts';
+import { remove as unschedule } from './effects/schedule.ts';
+import { begin } from './beat.ts';
+import { letIn, letInFirst } from './doors.ts';
+import { CellError } from './errors.ts';
+import * as functions from './functions.ts';
+import type { HandOp, HandOps } from './hand.ts';
+import {
+  engineOf,
+  genomeOf,
+  type Here,
+  hasHome,
+  keepCredentials,
+  keepSecrets,
+  lineageOf,
+  openHome,
+  say,
+  secretsOf,
+  takeGenome,
+} from './here.ts';
+import { layout } from './layout.ts';
+import { quietly, withLock } from './lock.ts';
+import { silence, speak } from './voice.ts';
+
+type Performed<Op extends HandOp> = (here: Here, input: HandOps[Op]['in']) => Promise<HandOps[Op]['out']>;
+
+/** Before there is an organism here: keys, once. Asked again, it answers the same. */
+export async function awaken(home: string, input: HandOps['awaken']['in']): Promise<HandOps['awaken']['out']> {
+  await mkdir(home, { recursive: true, mode: 0o700 });
+  const identity = ensureIdentity(home);
+  await createRecipient(home);
+  const next = join(home, 'hostkey');
+  const hostKey = await readFile(next, 'utf8').catch(async () => {
+    const fresh = generateHostKey();
+    await writeAtomic(`${next}.pub`, fresh.publicKey, 0o644);
+    await writeAtomic(next, fresh.privatePem, 0o600);
+    return fresh.privatePem;
+  });
+  if (hostKey === '') throw new CellError('ARTEFACT_CORRUPT', 'The host key is empty');
+  await writeAtomic(join(home, 'organism.json'), JSON.stringify({ v: 1, organism: input.organism, seeder: input.seeder }));
+  return {
+    id: identity.id,
+    key: identity.publicKey,
+    recipient: await recipientOf(home),
+    hostKey: (await readFile(`${next}.pub`, 'utf8')).trim(),
+    proof: identity.sign(Buffer.from(input.challenge)).toString('base64'),
+  };
+}
+
+const settle: Performed<'settle'> = async (here, input) => {
+  const { hostKey } = layout(process.env.CELL_ROOT ?? '');
+  await writeAtomic(join(here.home, 'cell.json'), JSON.stringify({ v: 1, birth: input.birth }));
+  await writeAtomic(hostKey, await readFile(join(here.home, 'hostkey'), 'utf8'), 0o600);
+  await writeAtomic(`${hostKey}.pub`, await readFile(join(here.home, 'hostkey.pub'), 'utf8'), 0o644);
+  await writeAtomic(join(here.home, 'imprint.pub'), input.imprintKey);
+  await letInFirst(here, { id: input.peer, key: input.peerKey }, input.imprintKey);
+  await systemctl('reload', 'ssh');
+  return {};
+};
+
+const hatch: Performed<'hatch'> = async (here, { parent, birth, inheritance }) => {
+  const lineage = await lineageOf(here);
+  const self = lineage.cells[here.identity.id];
+  if (self === undefined || self.birth !== birth || self.parent !== parent) {
+    throw new CellError('FEED_REFUSED', 'Nobody announced this birth', { why: `the lineage here does not know ${birth}` });
+  }
+  if (self.state === 'born') await say(here, { kind: 'born', birth, parent, key: here.identity.publicKey });
+  await keepCredentials(here, { compute: inheritance.compute, dns: inheritance.dns });
+  await keepSecrets(here, { ...(await secretsOf(here)), ...inheritance.secrets });
+  const genome = await takeGenome(here);
+  await letIn(here);
+  await begin(here, genome, self.bornAt);
+  return { name: self.name };
+};
+
+const prepare: Performed<'prepare'> = async (here, input) => {
+  for (const name of input.functions) await functions.install(here, name);
+  return {};
+};
+
+const data: Performed<'data'> = async (here, input) => {
+  const gene = functions.geneOf(await genomeOf(here), input.function);
+  const folder = functions.folderOf(here, input.function);
+  return { folder, files: await manifest(folder, gene.data) };
+};
+
+const handBack: Performed<'handBack'> = async (here, input) => {
+  const lineage = await lineageOf(here);
+  const homes = lineage.homes[input.function] ?? [];
+  if (homes.includes(here.identity.id)) {
+    if (homes.length > 1) await say(here, { kind: 'drop', function: input.function });
+    else await say(here, { kind: 'give', function: input.function, to: input.to, mode: 'return' });
+  }
+  await functions.forward(here, input.function, input.to, input.until);
+  return {};
+};
+
+const adopt: Performed<'adopt'> = async (here, { stack, from }) => {
+  const genome = await genomeOf(here);
+  const owner = (await lineageOf(here)).owners[stack];
+  if (owner !== here.identity.id) throw new CellError('NOT_ALLOWED', `The stack ${stack} is not entrusted to this cell`);
+  const sealed = await here.memory.file(from, `stacks/${stack}.age`);
+  if (sealed === null) throw new CellError('NOT_FOUND', `No checkpoint of ${stack} came along`);
+  const portable = JSON.parse((await unseal(here.home, sealed)).toString('utf8'));
+  await (await engineOf(here, portable.engine, genome)).import(stack, portable);
+  return {};
+};
+
+const farewell: Performed<'farewell'> = async (here) => {
+  const lineage = await lineageOf(here);
+  if (lineage.cells[here.identity.id]?.state !== 'parted') await say(here, { kind: 'farewell' });
+  await unschedule(here.layout);
+  return {};
+};
+
+const OPERATIONS: { readonly [Op in Exclude<HandOp, 'awaken'>]: Performed<Op> } = {
+  settle,
+  hatch,
+  prepare,
+  data,
+  adopt,
+  handBack,
+  farewell,
+  start: async (here, input) => {
+    await functions.start(here, input.functions);
+    return {};
+  },
+  speak: async (here) => ({ changed: await speak(here) }),
+  silence: async (here) => {
+    await silence(here);
+    return {};
+  },
+  wean: async (here) => {
+    await rm(join(here.home, 'imprint.pub'), { force: true });
+    await letIn(here);
+    return {};
+  },
+  hold: async (here, input) => {
+    await functions.hold(here, input.function);
+    return {};
+  },
+  resume: async (here, input) => {
+    await functions.resume(here, input.function);
+    return {};
+  },
+};
+
+/** Performs one operation on the home of this machine. */
+export async function perform(home: string, op: string, input: unknown): Promise<object> {
+  if (op === 'awaken') return awaken(home, input as HandOps['awaken']['in']);
+  if (!Object.hasOwn(OPERATIONS, op)) throw new CellError('USAGE', `There is no hand called ${op}`);
+  if (!hasHome(home)) throw new CellError('HOME_MISSING', 'This machine was not awakened yet');
+  const here = await openHome(home);
+  const operation = OPERATIONS[op as Exclude<HandOp, 'awaken'>] as Performed<HandOp>;
+  // Copying looks at files only, and while a tick works on something long (a division) it need not wait for it.
+  if (quietly(op)) return operation(here, input as never);
+  return withLock(here, () => operation(here, input as never));
+}

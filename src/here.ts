@@ -1,0 +1,120 @@
+/**
+ * This computer's side of an organism: its home folder, its key, what it remembers. A laptop has one and a cell has one;
+ * what only a cell has (functions, schedule) is in functions.ts.
+ */
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Genome } from '../genome/schema.ts';
+import type { Engine } from '../stacks/engines/engine.ts';
+import type { EngineName, Json } from '../stacks/stack.ts';
+import { readJson, writeAtomic } from './effects/files.ts';
+import { type Identity, loadIdentity } from './effects/keys.ts';
+import { CellError } from './errors.ts';
+import { type Journal, journalIn } from './journal.ts';
+import { type Layout, layout } from './layout.ts';
+import { checkoutGenome } from './memory/genome.ts';
+import { type Memory, openMemory } from './memory/memory.ts';
+import type { Deed, Entry, FunctionName, Lineage, Random } from './model.ts';
+
+export interface Here {
+  readonly home: string;
+  readonly layout: Layout;
+  readonly identity: Identity;
+  readonly memory: Memory;
+  readonly journal: Journal;
+  readonly clock: () => number;
+  readonly random: Random;
+  /** One line for people, on stderr. */
+  readonly log: (line: string) => void;
+}
+
+/** What providers need, by what it is for. Kept in `credentials.json`, mode 0600, never in git in the clear. */
+export interface Credentials {
+  /** By name of the cloud in the genome; null where this cell has no budget. */
+  readonly compute: Readonly<Record<string, Json>> | null;
+  readonly dns: Json;
+}
+
+export type Secrets = Readonly<Record<FunctionName, Readonly<Record<string, string>>>>;
+
+/** Uniform in [0, 1), from the operating system. */
+export const systemRandom: Random = () => randomBytes(6).readUIntBE(0, 6) / 2 ** 48;
+
+export function hasHome(home: string): boolean {
+  return existsSync(join(home, 'organism.json'));
+}
+
+/** Opens a home. Throws HOME_MISSING where there is none. */
+export async function openHome(home: string, log: Here['log'] = (line) => process.stderr.write(`${line}\n`)): Promise<Here> {
+  if (!hasHome(home)) {
+    throw new CellError('HOME_MISSING', `There is no organism at ${home}`, {
+      suggestion: 'Run this beside the genome that was seeded, give --home, or `cell seed` one.',
+    });
+  }
+  return {
+    home,
+    layout: layout(process.env.CELL_ROOT ?? ''),
+    identity: loadIdentity(home),
+    memory: openMemory(home),
+    journal: journalIn(home),
+    clock: Date.now,
+    random: systemRandom,
+    log,
+  };
+}
+
+export async function lineageOf(here: Here): Promise<Lineage> {
+  return (await here.memory.recall()).lineage;
+}
+
+/** Says something in the own feed. */
+export async function say(here: Here, deed: Deed, files: Readonly<Record<string, Uint8Array>> = {}): Promise<Entry> {
+  return here.memory.append(here.identity, { deed, at: here.clock(), files });
+}
+
+/** The accepted genome, parsed once when it was taken in: a tick loads neither YAML nor the schema. */
+export async function genomeOf(here: Here): Promise<Genome> {
+  return (await readFile(join(here.home, 'genome.json'), 'utf8').then(JSON.parse)) as Genome;
+}
+
+/** Takes the accepted genome in: its files as a folder, its text as data. */
+export async function takeGenome(here: Here): Promise<Genome> {
+  const folder = join(here.home, 'genome');
+  checkoutGenome(await here.memory.genomeFiles(), folder);
+  const { readGenome } = await import('../genome/read.ts');
+  const { genome } = await readGenome(join(folder, 'genome.yaml'));
+  await writeAtomic(join(here.home, 'genome.json'), JSON.stringify(genome));
+  return genome;
+}
+
+export async function credentialsOf(here: Here): Promise<Credentials> {
+  return readJson<Credentials>(join(here.home, 'credentials.json'), { compute: null, dns: null });
+}
+
+export async function keepCredentials(here: Pick<Here, 'home'>, credentials: Credentials): Promise<void> {
+  await writeAtomic(join(here.home, 'credentials.json'), JSON.stringify(credentials), 0o600);
+}
+
+export async function secretsOf(here: Here): Promise<Secrets> {
+  return readJson<Secrets>(join(here.home, 'secrets.json'), {});
+}
+
+export async function keepSecrets(here: Pick<Here, 'home'>, secrets: Secrets): Promise<void> {
+  await writeAtomic(join(here.home, 'secrets.json'), JSON.stringify(secrets), 0o600);
+}
+
+/** An engine over this home's stacks, with the credentials this cell has. */
+export async function engineOf(here: Here, name: EngineName, genome: Genome): Promise<Engine> {
+  const { engine } = await import('../stacks/engines/index.ts');
+  const credentials = await credentialsOf(here);
+  const byProvider: Record<string, Json> = { [`${genome.dns.provider}-dns`]: credentials.dns };
+  for (const [cloud, credential] of Object.entries(credentials.compute ?? {})) {
+    const gene = genome.clouds[cloud];
+    if (gene !== undefined) byProvider[gene.provider] = credential;
+  }
+  const folder = join(here.home, 'stacks');
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  return engine(name, { home: folder, credentials: byProvider });
+}

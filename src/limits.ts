@@ -1,0 +1,35 @@
+/** Every limit and time-out of the living part, each with why it has that number. ms unless it says otherwise. */
+
+/** An SSH log-in on a loaded machine takes a second or two; past ten the machine is not there. */
+export const DIAL_TIMEOUT_MS = 10_000;
+
+/** A machine that was just made may need a while until its sshd answers; clouds take up to two minutes. */
+export const BOOT_TIMEOUT_MS = 180_000;
+export const BOOT_POLL_MS = 100;
+
+/** The tick's lock. Renewed at each step; a killed holder is seen at once by its process, so this only bounds a hang. */
+export const TICK_LEASE_MS = 120_000;
+
+/** How long a command of ours (`cell hand`) may work on another machine before it counts as hung. */
+export const HAND_TIMEOUT_MS = 120_000;
+
+/** Requests to a function that moves wait this long in the ingress before they get a 503. */
+export const HOLD_MS = 15_000;
+
+/** How long a function that no longer serves is proxied beyond the TTL: resolvers round up, clients hold on. */
+export const FORWARD_GRACE_MS = 1_000;
+
+/** A division that failed this often at one step is taken back. */
+export const STEP_ATTEMPTS = 3;
+
+/** Between two attempts at a step; doubled each time. */
+export const STEP_RETRY_MS = 2_000;
+
+/** DNS must show a new record within this, or rewiring counts as failed. */
+export const DNS_VISIBLE_MS = 30_000;
+
+/** Concurrent sync sessions of one tick: each is a process, and a small machine has one core. */
+export const SYNC_PARALLEL = 4;
+
+/** Lines of output kept from a hook or a remote command that failed. */
+export const TAIL_LINES = 20;

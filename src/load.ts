@@ -1,0 +1,124 @@
+/**
+ * A steady client that knows a domain name and a DNS server, nothing else: what a demo, a test or a measurement puts on
+ * an organism. It asks DNS again when the TTL is over, takes one of the addresses, and counts what failed.
+ */
+import { Resolver } from 'node:dns/promises';
+import { Agent, request } from 'node:http';
+import type { Random } from './model.ts';
+
+export interface LoadOptions {
+  readonly domain: string;
+  readonly path: string;
+  /** Requests a second. */
+  readonly rate: number;
+  readonly dns: { readonly address: string; readonly port: number; readonly ttlMs: number };
+  readonly httpPort: number;
+  readonly timeoutMs?: number;
+  readonly random: Random;
+}
+
+export interface LoadReport {
+  readonly sent: number;
+  readonly failed: number;
+  /** The first failures, for people. */
+  readonly failures: readonly string[];
+  /** Answers by address, in all. */
+  readonly byAddress: Readonly<Record<string, number>>;
+  /** ms; of answered requests. */
+  readonly slowest: number;
+}
+
+export interface Load {
+  rate(perSecond: number): void;
+  report(): LoadReport;
+  /** Sends nothing more and waits for what is under way. */
+  stop(): Promise<LoadReport>;
+}
+
+const BEAT_MS = 10;
+const FAILURES_KEPT = 20;
+
+export function startLoad(options: LoadOptions): Load {
+  const resolver = new Resolver({ timeout: 1_000, tries: 3 });
+  resolver.setServers([`${options.dns.address}:${options.dns.port}`]);
+  const agent = new Agent({ keepAlive: true, maxSockets: 256 });
+  const pending = new Set<Promise<void>>();
+  const failures: string[] = [];
+  const byAddress: Record<string, number> = {};
+  let [sent, failed, slowest, rate, owed] = [0, 0, 0, options.rate, 0];
+  let known: { addresses: readonly string[]; until: number } = { addresses: [], until: 0 };
+  let asking: Promise<void> | null = null;
+
+  function fail(why: string): void {
+    failed += 1;
+    if (failures.length < FAILURES_KEPT) failures.push(`${new Date().toISOString().slice(11, 23)} ${why}`);
+  }
+
+  async function ask(): Promise<void> {
+    try {
+      const answers = await resolver.resolve4(options.domain);
+      known = { addresses: answers, until: Date.now() + options.dns.ttlMs };
+    } catch (error) {
+      // As a caching resolver would with serve-stale: what was known is used until the server answers again.
+      if (known.addresses.length === 0) fail(`DNS: ${(error as Error).message}`);
+      known = { addresses: known.addresses, until: Date.now() + 200 };
+    } finally {
+      asking = null;
+    }
+  }
+
+  async function once(): Promise<void> {
+    if (known.until <= Date.now()) await (asking ??= ask());
+    const address = known.addresses[Math.floor(options.random() * known.addresses.length)];
+    if (address === undefined) return fail(`no address for ${options.domain}`);
+    sent += 1;
+    const began = Date.now();
+    await new Promise<void>((resolve) => {
+      const call = request(
+        { host: address, port: options.httpPort, path: options.path, agent, headers: { host: options.domain } },
+        (response) => {
+          response.resume();
+          response.on('close', () => {
+            const status = response.statusCode ?? 0;
+            if (!response.complete) fail(`${address}: the answer broke off`);
+            else if (status < 200 || status > 299) fail(`${address}: ${status}`);
+            else byAddress[address] = (byAddress[address] ?? 0) + 1;
+            slowest = Math.max(slowest, Date.now() - began);
+            resolve();
+          });
+        },
+      );
+      call.setTimeout(options.timeoutMs ?? 20_000, () => call.destroy(new Error('no answer in time')));
+      call.on('error', (error) => {
+        fail(`${address}: ${error.message}${call.reusedSocket ? ' (kept connection)' : ''}`);
+        resolve();
+      });
+      call.end();
+    });
+  }
+
+  let last = Date.now();
+  const timer = setInterval(() => {
+    const now = Date.now();
+    owed = Math.min(owed + ((now - last) * rate) / 1000, rate);
+    last = now;
+    for (; owed >= 1; owed--) {
+      const one = once().finally(() => pending.delete(one));
+      pending.add(one);
+    }
+  }, BEAT_MS);
+
+  const report = (): LoadReport => ({ sent, failed, failures: [...failures], byAddress: { ...byAddress }, slowest });
+  return {
+    rate(perSecond) {
+      rate = perSecond;
+    },
+    report,
+    async stop() {
+      clearInterval(timer);
+      await Promise.all(pending);
+      agent.destroy();
+      return report();
+    },
+  };
+}

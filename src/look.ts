@@ -1,0 +1,33 @@
+/** The view a decision is made from: everything it may look at, gathered once. */
+import type { Genome } from '../genome/schema.ts';
+import { computeProvider } from '../stacks/machines/index.ts';
+import type { Beat } from './beat.ts';
+import { CellError } from './errors.ts';
+import { type Here, lineageOf } from './here.ts';
+import type { View } from './model.ts';
+import { pulsesOf } from './pulse.ts';
+import type { Sensed } from './sense.ts';
+
+export async function look(here: Here, genome: Genome, sensed: Sensed, beat: Beat): Promise<View> {
+  const lineage = await lineageOf(here);
+  const self = lineage.cells[here.identity.id];
+  if (self === undefined) {
+    throw new CellError('NOT_ALLOWED', 'This computer is no cell of the organism', {
+      suggestion: 'Ticks run on cells. From here: cell status, cell sync, cell ssh.',
+    });
+  }
+  const monthlyCents: Record<string, number> = {};
+  for (const [name, gene] of Object.entries(genome.clouds)) {
+    monthlyCents[name] = computeProvider(gene.provider).monthly(gene).cents;
+  }
+  return {
+    genome,
+    self,
+    lineage,
+    pulses: pulsesOf(here),
+    senses: sensed.senses,
+    memory: beat.tick,
+    sagas: (await here.journal.open()).map(({ id, kind, step, due }) => ({ id, kind, step, due })),
+    monthlyCents,
+  };
+}

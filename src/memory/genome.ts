@@ -1,0 +1,70 @@
+/**
+ * The branch `genome`: the genome's files as one commit that every cell makes alike, taken only when their hash is the
+ * one that the genesis signed.
+ */
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve, sep } from 'node:path';
+import type { GenomeFile } from '../../genome/bundle.ts';
+import { genomeHash } from '../../genome/bundle.ts';
+import { CellError } from '../errors.ts';
+import { MAX_GENOME_FILES } from './limits.ts';
+import { genomeCommit, gitObject, parseCommit, treesOf } from './objects.ts';
+import type { Objects } from './repo.ts';
+import { readHeads, readTree, updateRefs, writeObjects } from './repo.ts';
+
+export const GENOME_REF = 'refs/heads/genome';
+
+/** Writes the files as the genome. Throws FEED_REFUSED when their hash is not `expected`. Gives the commit. */
+export async function writeGenome(dir: string, files: readonly GenomeFile[], expected: string): Promise<string> {
+  refuseOther(genomeHash(files), expected);
+  const blobs = files.map(({ path, mode, content }) => ({ path, mode: gitMode(mode), blob: gitObject('blob', content) }));
+  const trees = treesOf(new Map(blobs.map(({ path, mode, blob }) => [path, { mode, blob: blob.id }])));
+  const commit = genomeCommit(trees.at(-1)?.id ?? '', expected);
+  await writeObjects(dir, [...blobs.map(({ blob }) => blob), ...trees, commit]);
+  if (readHeads(dir).get('genome') !== commit.id) await updateRefs(dir, [{ ref: GENOME_REF, to: commit.id }]);
+  return commit.id;
+}
+
+/** The files of a genome's commit. Throws FEED_REFUSED when they are not the genome `expected`. */
+export async function readGenome(objects: Objects, commit: string, expected: string): Promise<GenomeFile[]> {
+  const object = await objects.get(commit);
+  const parsed = object?.type === 'commit' ? parseCommit(object.body) : null;
+  if (parsed === null) throw new CellError('FEED_REFUSED', 'The genome cannot be read', { why: `${commit} is no commit` });
+  let files: GenomeFile[];
+  try {
+    const listed = [...(await readTree(objects, parsed.tree, MAX_GENOME_FILES))];
+    files = await Promise.all(
+      listed.map(async ([path, { mode, blob }]) => {
+        const content = await objects.get(blob);
+        if (content?.type !== 'blob') throw new Error(`${path} is missing`);
+        return { path, mode: mode === '100755' ? 0o755 : 0o644, content: content.body };
+      }),
+    );
+  } catch (cause) {
+    throw new CellError('FEED_REFUSED', 'The genome cannot be read', { why: (cause as Error).message, cause });
+  }
+  refuseOther(genomeHash(files), expected);
+  return files;
+}
+
+/** Writes a genome's files below a folder. Throws NOT_ALLOWED for a path that leads out of it. */
+export function checkoutGenome(files: readonly GenomeFile[], folder: string): void {
+  const root = resolve(folder);
+  for (const { path, mode, content } of files) {
+    const file = resolve(join(root, path));
+    if (!file.startsWith(root + sep)) throw new CellError('NOT_ALLOWED', `The genome's file ${path} leads out of its folder`);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, content);
+    chmodSync(file, mode);
+  }
+}
+
+const gitMode = (mode: number): string => ((mode & 0o111) === 0 ? '100644' : '100755');
+
+function refuseOther(hash: string, expected: string): void {
+  if (hash === expected) return;
+  throw new CellError('FEED_REFUSED', 'This is not the genome of the organism', {
+    why: `its hash is ${hash.slice(0, 12)}…, the genesis signed ${expected.slice(0, 12)}…`,
+    suggestion: 'A changed genome is proposed to the organism with `cell apply`.',
+  });
+}

@@ -1,0 +1,29 @@
+/**
+ * What a peer's key may run, and nothing else: one sync session on standard input and output.
+ *
+ * sshd starts it by the forced command in authorized_keys, which names the peer; what the peer asked to run
+ * (SSH_ORIGINAL_COMMAND) is never looked at. It must start fast, since it is most of what a sync costs: nothing is
+ * imported here but the session, which needs only Node's own modules.
+ */
+import { parseArgs } from 'node:util';
+import { loadIdentity } from '../effects/keys.ts';
+import { messageOf } from '../errors.ts';
+import { openMemory } from './memory.ts';
+import { converse } from './session.ts';
+
+const { values } = parseArgs({
+  options: { home: { type: 'string' }, peer: { type: 'string' }, serve: { type: 'boolean' } },
+  allowPositionals: true, // the word `sync`, when it comes by the shim
+});
+
+try {
+  const home = values.home ?? process.env['CELL_HOME'];
+  if (home === undefined || values.peer === undefined) throw new Error('--home (or CELL_HOME) and --peer are needed');
+  await converse(process.stdin, process.stdout, { memory: openMemory(home), self: loadIdentity(home).id, peer: values.peer });
+} catch (error) {
+  const why = (error as { why?: string }).why;
+  process.stderr.write(`cell sync: ${messageOf(error)}${why === undefined ? '' : `: ${why}`}\n`);
+  process.exitCode = 1;
+}
+// A peer that keeps its end open must not keep this process.
+process.stdin.destroy();

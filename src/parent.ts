@@ -1,0 +1,126 @@
+/** What mitosis and apoptosis need of a parent, for a cell and for a seeder: the same but for what runs here. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Genome } from '../genome/schema.ts';
+import type { Absorber } from './apoptosis.ts';
+import { recipientOf } from './effects/age.ts';
+import { push } from './effects/copy.ts';
+import { dial, type Remote } from './effects/ssh.ts';
+import { CellError } from './errors.ts';
+import * as functions from './functions.ts';
+import { hand } from './hand.ts';
+import { credentialsOf, engineOf, type Here, lineageOf, say, secretsOf } from './here.ts';
+import { BOOT_POLL_MS, BOOT_TIMEOUT_MS } from './limits.ts';
+import { letIn } from './doors.ts';
+import { syncWith } from './memory/sync.ts';
+import type { Donor, Mitosis, Parent } from './mitosis.ts';
+import type { Birth } from './model.ts';
+import { receiver } from './receive.ts';
+import { speak } from './voice.ts';
+
+type Both = Parent & Absorber & { readonly hangUp: () => void };
+export type Progress = Parent['onProgress'];
+
+/** A parent that runs on a cell or on a laptop; `hangUp` closes what connections it opened. */
+export async function parentOf(here: Here, genome: Genome, donor: Donor, onProgress: Progress = () => {}): Promise<Both> {
+  const open = new Map<string, Remote>();
+  const { seeder } = await lineageOf(here);
+  const own = await recipientOf(here.home);
+
+  async function knock(saga: Mitosis): Promise<Remote> {
+    if (saga.reach === null) throw new Error(`saga ${saga.id} has no machine yet`);
+    const hostKeys = [saga.firstHostKey.publicKey, ...(saga.child === null ? [] : [saga.child.hostKey])];
+    return dial(saga.reach, { privateKey: saga.imprintKey.privateKey, hostKeys });
+  }
+
+  /** A machine that was just made may not answer yet. */
+  async function knockUntilItOpens(saga: Mitosis): Promise<Remote> {
+    const deadline = here.clock() + BOOT_TIMEOUT_MS;
+    for (;;) {
+      try {
+        return await knock(saga);
+      } catch (error) {
+        const booting = error instanceof CellError && error.code === 'MACHINE_UNREACHABLE' && saga.child === null;
+        if (!booting || here.clock() > deadline) throw error;
+        await sleep(BOOT_POLL_MS);
+      }
+    }
+  }
+
+  async function kept(key: string, open_: () => Promise<Remote>): Promise<Remote> {
+    const known = open.get(key);
+    if (known !== undefined) return known;
+    const remote = await open_();
+    open.set(key, remote);
+    return remote;
+  }
+
+  return {
+    id: here.identity.id,
+    home: here.home,
+    genome,
+    recipients: [...new Set([own, seeder.recipient])],
+    now: here.clock,
+    log: here.log,
+    onProgress,
+    donor,
+    recipient: receiver(here, genome),
+    lineage: () => lineageOf(here),
+    say: async (deed, files) => {
+      await say(here, deed, files);
+      // A birth opens a door, a burial closes one.
+      await letIn(here);
+    },
+    engine: (plan) => engineOf(here, plan.engine, genome),
+    credentials: () => credentialsOf(here),
+    secrets: () => secretsOf(here),
+    reachChild: (saga) => kept(saga.id, () => knockUntilItOpens(saga)),
+    enter: (child) =>
+      kept(child.id, () => dial(child.reach, { privateKey: here.identity.privatePem, hostKeys: [child.hostKey] })),
+    async opens(saga) {
+      try {
+        (await knock(saga)).close();
+        return true;
+      } catch (error) {
+        if (error instanceof CellError && error.code === 'NOT_ALLOWED') return false;
+        throw error;
+      }
+    },
+    async sync(child: Birth) {
+      await syncWith({ reach: child.reach, hostKey: child.hostKey }, { home: here.home, identity: here.identity });
+    },
+    hangUp() {
+      for (const remote of open.values()) remote.close();
+      open.clear();
+    },
+  };
+}
+
+/** A cell gives what it runs. */
+export function cellDonor(here: Here, genome: Genome): Donor {
+  return {
+    runs: true,
+    async copy(name, remote) {
+      const { folder, files } = await hand(remote, 'data', { function: name });
+      const paths = functions.geneOf(genome, name).data;
+      return (await push(remote, functions.folderOf(here, name), folder, paths, files)).bytes;
+    },
+    hold: (name) => functions.hold(here, name),
+    resume: (name) => functions.resume(here, name),
+    forward: (name, to, until) => functions.forward(here, name, to, until),
+    forget: (name) => functions.forget(here, name),
+    async speak() {
+      await speak(here);
+    },
+  };
+}
+
+/** A seeder runs nothing and has no records of its own. */
+export const seederDonor: Donor = {
+  runs: false,
+  copy: async () => 0,
+  hold: async () => {},
+  resume: async () => {},
+  forward: async () => {},
+  forget: async () => {},
+  speak: async () => {},
+};

@@ -1,0 +1,170 @@
+/** The performer of decisions: one exhaustive switch, no choices of its own. */
+import type { Genome } from '../genome/schema.ts';
+import { type Apoptosis, apoptosis } from './apoptosis.ts';
+import { noteBirth } from './decide/breaker.ts';
+import { join } from 'node:path';
+import { writeAtomic } from './effects/files.ts';
+import { beatOf, keepBeat } from './beat.ts';
+import { letIn } from './doors.ts';
+import { generateHostKey } from './effects/keys.ts';
+import { runThrottle } from './effects/hooks.ts';
+import { messageOf } from './errors.ts';
+import { fence, reclaim } from './fence.ts';
+import { type Here, lineageOf, say } from './here.ts';
+import { type RunOutcome, run, type Saga } from './journal.ts';
+import { STEP_ATTEMPTS } from './limits.ts';
+import { canTakeBack, type Mitosis, mitosis, takingBack } from './mitosis.ts';
+import type { Action } from './model.ts';
+import { cellDonor, parentOf } from './parent.ts';
+import { birthId } from '../stacks/names.ts';
+
+export interface PerformOptions {
+  readonly afterStep?: (step: string) => void | Promise<void>;
+}
+
+/** Does what a decision asks for; gives one line that says how it went. Never throws for what may fail in a world. */
+export async function perform(here: Here, genome: Genome, action: Action, options: PerformOptions): Promise<string> {
+  switch (action.kind) {
+    case 'throttle':
+      return throttle(here, genome, action.function, action.level);
+    case 'relax':
+      return throttle(here, genome, action.function, 0);
+    case 'divide':
+      return goOn(here, genome, await conceive(here, action), options);
+    case 'wilt':
+      await say(here, { kind: 'wilt', why: action.why });
+      await letIn(here);
+      return `wilting: ${action.why}`;
+    case 'absorb': {
+      const child = (await lineageOf(here)).cells[action.child];
+      const saga: Apoptosis = {
+        ...fresh(here, `a-${child?.birth ?? action.child}`, 'absorb', 'enter'),
+        child: action.child,
+        functions: child?.functions ?? [],
+        why: action.why,
+      };
+      await here.journal.save(saga);
+      return goOn(here, genome, saga, options);
+    }
+    case 'fence':
+      return fence(here, genome, action.child, action.why);
+    case 'reclaim':
+      return reclaim(here, genome, action.birth, action.why);
+    case 'resume': {
+      const saga = (await here.journal.open()).find((open) => open.id === action.saga);
+      return saga === undefined ? `nothing to resume: ${action.saga}` : goOn(here, genome, saga, options);
+    }
+    default:
+      return action satisfies never;
+  }
+}
+
+async function throttle(here: Here, genome: Genome, name: string, level: number): Promise<string> {
+  const hook = genome.functions[name]?.throttle;
+  const command = level === 0 ? (hook?.relax ?? hook?.run) : hook?.run;
+  if (command === undefined) return `${name} has no throttle`;
+  const result = await runThrottle({ layout: here.layout, function: name, run: command }, level);
+  return result.ok ? `${name} throttled to ${level}` : result.why;
+}
+
+function fresh<Kind extends Saga['kind']>(here: Here, id: string, kind: Kind, step: string): Saga<Kind> {
+  return {
+    v: 1,
+    id,
+    kind,
+    step,
+    due: 0,
+    failures: 0,
+    lastFailure: null,
+    startedAt: here.clock(),
+    phases: {},
+  };
+}
+
+/** Plans a division and writes the plan down, before anything of it is done. */
+async function conceive(here: Here, action: Extract<Action, { kind: 'divide' }>): Promise<Mitosis> {
+  const lineage = await lineageOf(here);
+  const birth = birthId(here.identity.id, lineage.folded[here.identity.id] ?? 0);
+  const saga: Mitosis = {
+    ...fresh(here, birth, 'divide', 'reserve'),
+    birth,
+    mode: action.mode,
+    functions: [action.function, ...action.along],
+    cloud: action.cloud,
+    budget: action.budget,
+    why: action.why,
+    imprintKey: keyPair(),
+    firstHostKey: keyPair(),
+    reach: null,
+    child: null,
+    givenAt: null,
+    figures: {},
+  };
+  await here.journal.save(saga);
+  return saga;
+}
+
+export function keyPair(): Mitosis['imprintKey'] {
+  const { privatePem, publicKey } = generateHostKey();
+  return { privateKey: privatePem, publicKey };
+}
+
+/** Takes a saga as far as it goes now. */
+async function goOn(here: Here, genome: Genome, saga: Saga, options: PerformOptions): Promise<string> {
+  const parent = await parentOf(here, genome, cellDonor(here, genome));
+  const context = {
+    journal: here.journal,
+    now: here.clock,
+    afterStep: options.afterStep,
+    onStep: (_: Saga, step: string, ms: number | null) => {
+      if (ms !== null) here.log(`${saga.id} ${step}: ${ms} ms`);
+    },
+  };
+  try {
+    if (saga.kind === 'absorb') return await absorbed(here, genome, saga as Apoptosis, await run(saga as Apoptosis, apoptosis(parent), context));
+    const division = saga as Mitosis;
+    const steps = division.step === 'takeBack' ? takingBack(parent) : mitosis(parent);
+    const outcome = await run(division, steps, context);
+    if (outcome.kind === 'done') await noteOutcome(here, genome, division.step !== 'takeBack', division);
+    if (outcome.kind === 'failed' && outcome.failures >= STEP_ATTEMPTS && division.step !== 'takeBack') {
+      if (canTakeBack(division, await lineageOf(here))) {
+        Object.assign(division, { step: 'takeBack', due: 0, failures: 0 });
+        await here.journal.save(division);
+        const back = await run(division, takingBack(parent), context);
+        if (back.kind === 'done') await noteOutcome(here, genome, false, division);
+        return `division ${saga.id} taken back at ${outcome.step}: ${messageOf(outcome.error)}`;
+      }
+    }
+    return told(saga, outcome);
+  } finally {
+    parent.hangUp();
+  }
+}
+
+/** A child that dies while it is taken in is fenced: there is nobody left to hand anything back. */
+async function absorbed(here: Here, genome: Genome, saga: Apoptosis, outcome: RunOutcome): Promise<string> {
+  if (outcome.kind !== 'failed' || outcome.failures < STEP_ATTEMPTS) return told(saga, outcome);
+  const why = `it died while it was taken in: ${messageOf(outcome.error)}`;
+  const line = await fence(here, genome, saga.child, why);
+  await here.journal.remove(saga.id);
+  return line;
+}
+
+/** What the breaker learns, and figures for whoever asks how long each phase took. */
+async function noteOutcome(here: Here, genome: Genome, ok: boolean, saga: Mitosis): Promise<void> {
+  const beat = await beatOf(here);
+  await keepBeat(here, { ...beat, tick: noteBirth(beat.tick, ok, here.clock(), genome.rhythm.settle) });
+  const { phases, figures, startedAt, birth } = saga;
+  await writeAtomic(join(here.home, 'last-division.json'), JSON.stringify({ birth, ok, startedAt, phases, figures }));
+}
+
+function told(saga: Saga, outcome: RunOutcome): string {
+  switch (outcome.kind) {
+    case 'done':
+      return `${saga.kind} ${saga.id} done`;
+    case 'waiting':
+      return `${saga.kind} ${saga.id} goes on with ${outcome.step} in ${Math.max(0, outcome.until - Date.now())} ms`;
+    case 'failed':
+      return `${saga.kind} ${saga.id} failed at ${outcome.step} (${outcome.failures}): ${messageOf(outcome.error)}`;
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * `cell plan`: what the genome would make, change, replace or destroy, and what it costs a month before and after.
+ * Before there is an organism that is the first cell; afterwards the stacks of the cells are theirs, and what differs is
+ * the genome itself.
+ */
+import { join } from 'node:path';
+import { genomeFiles, genomeHash } from '../genome/bundle.ts';
+import { compile, firstCell } from '../genome/compile.ts';
+import type { Genome } from '../genome/schema.ts';
+import { formatMoney } from '../genome/units.ts';
+import type { Change } from '../stacks/engines/engine.ts';
+import { computeProvider } from '../stacks/machines/index.ts';
+import { genomeOf, hasHome, lineageOf, openHome } from './here.ts';
+
+export interface StackChanges {
+  readonly stack: string;
+  readonly changes: readonly Change[];
+}
+
+export interface PlanReport {
+  readonly organism: string;
+  readonly stacks: readonly StackChanges[];
+  /** Parts of the genome that differ from the accepted one. */
+  readonly genome: readonly { readonly path: string; readonly operation: 'create' | 'update' | 'delete' }[];
+  readonly credentials: readonly string[];
+  /** Cents a month. `most` is what the organism may grow to. */
+  readonly monthly: { readonly before: number; readonly after: number; readonly most: number; readonly currency: string };
+  readonly changes: number;
+}
+
+export async function plan(home: string, genomeFile: string, genome: Genome): Promise<PlanReport> {
+  const grown = hasHome(home) ? await openHome(home) : null;
+  const lineage = grown === null ? null : await lineageOf(grown);
+  const living = Object.values(lineage?.cells ?? {}).filter((cell) => cell.state !== 'gone');
+  const stacks = living.length > 0 ? [] : await firstStacks(home, genome);
+  const differs = lineage !== null && lineage.genome !== '' && lineage.genome !== genomeHash(await genomeFiles(genomeFile, genome));
+  const changed = grown !== null && differs ? difference(await genomeOf(grown), genome) : [];
+  const price = (cloud: string) => {
+    const gene = genome.clouds[cloud];
+    return gene === undefined ? 0 : computeProvider(gene.provider).monthly(gene).cents;
+  };
+  const before = living.reduce((sum, cell) => sum + price(cell.cloud), 0);
+  const first = firstCell(genome).cloud;
+  const cloudNames = Object.keys(genome.clouds);
+  const dearest = Math.max(...cloudNames.map(price));
+  return {
+    organism: genome.organism,
+    stacks,
+    genome: changed,
+    credentials: [...new Set([...Object.values(genome.clouds).map((gene) => gene.provider), `${genome.dns.provider} DNS`])],
+    monthly: {
+      before,
+      after: living.length > 0 ? before : price(first),
+      most: Math.min(dearest * genome.body.maxCells, genome.body.maxMonthlyCost.cents),
+      currency: genome.body.maxMonthlyCost.currency,
+    },
+    changes: stacks.reduce((sum, { changes }) => sum + changes.filter((change) => change.operation !== 'same').length, 0) + changed.length,
+  };
+}
+
+async function firstStacks(home: string, genome: Genome): Promise<readonly StackChanges[]> {
+  const { engine } = await import('../stacks/engines/index.ts');
+  const stacks: StackChanges[] = [];
+  for (const stack of compile(genome, firstCell(genome))) {
+    const runner = await engine(stack.engine, { home: join(home, 'stacks'), credentials: {} });
+    const { changes } = await runner.preview(stack, {
+      values: { imprintKey: 'ssh-ed25519 (made when it is needed)', address: '(known when the machine is there)' },
+      secrets: { hostKey: '(made when it is needed)' },
+    });
+    stacks.push({ stack: stack.name, changes });
+  }
+  return stacks;
+}
+
+/** The parts of a genome that differ, one line a function and a top-level key. */
+export function difference(before: Genome, after: Genome): PlanReport['genome'] {
+  const flat = (genome: Genome) =>
+    new Map<string, string>([
+      ...Object.entries(genome).filter(([key]) => key !== 'functions').map(([key, value]) => [key, JSON.stringify(value)] as const),
+      ...Object.entries(genome.functions).map(([key, value]) => [`functions.${key}`, JSON.stringify(value)] as const),
+    ]);
+  const [old, next] = [flat(before), flat(after)];
+  const paths = [...new Set([...old.keys(), ...next.keys()])].sort();
+  const found = paths.flatMap((path) => {
+    if (old.get(path) === next.get(path)) return [];
+    const operation = !old.has(path) ? ('create' as const) : !next.has(path) ? ('delete' as const) : ('update' as const);
+    return [{ path, operation }];
+  });
+  // The files a function carries changed, and nothing in the text.
+  return found.length > 0 ? found : [{ path: 'sources', operation: 'update' as const }];
+}
+
+const SIGNS: Record<Change['operation'], string> = { create: '+', update: '~', replace: '±', delete: '-', same: ' ' };
+
+/** The plan as text. */
+export function planText(report: PlanReport): string {
+  const money = (cents: number) => formatMoney(cents, report.monthly.currency);
+  const lines: string[] = [];
+  for (const { stack, changes } of report.stacks) {
+    lines.push(stack);
+    for (const { operation, type, name, keys } of changes) {
+      lines.push(`  ${SIGNS[operation]} ${type}  ${name}${keys.length > 0 ? `  (${keys.join(', ')})` : ''}`);
+    }
+  }
+  for (const { path, operation } of report.genome) lines.push(`  ${SIGNS[operation]} ${path}`);
+  if (report.changes === 0) lines.push('Nothing would change.');
+  lines.push(`A month: ${money(report.monthly.before)} now, ${money(report.monthly.after)} then, never over ${money(report.monthly.most)}.`);
+  lines.push(`Credentials: ${report.credentials.join(', ')}`);
+  return lines.join('\n');
+}
+
+/** The plan as Markdown, for a pull request. */
+export function planMarkdown(report: PlanReport): string {
+  const money = (cents: number) => formatMoney(cents, report.monthly.currency);
+  const rows = [
+    ...report.stacks.flatMap(({ stack, changes }) => changes.map((change) => `| ${change.operation} | ${stack} | \`${change.type}\` ${change.name} |`)),
+    ...report.genome.map(({ path, operation }) => `| ${operation} | genome | \`${path}\` |`),
+  ];
+  const table = rows.length === 0 ? 'Nothing would change.' : ['| | where | what |', '| --- | --- | --- |', ...rows].join('\n');
+  return `### ${report.organism}\n\n${table}\n\n**A month:** ${money(report.monthly.before)} now, ${money(report.monthly.after)} then, never over ${money(report.monthly.most)}.\n`;
+}

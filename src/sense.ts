@@ -1,0 +1,60 @@
+/** Pressure and health of every function that lives here, sensed at once and smoothed against the last tick. */
+import type { FunctionGene, Genome } from '../genome/schema.ts';
+import type { Beat } from './beat.ts';
+import { readingOf, smooth } from './decide/sense.ts';
+import { sense, type SensorMemory } from './effects/sensors.ts';
+import { folderOf } from './functions.ts';
+import type { Here } from './here.ts';
+import { unitOf } from './layout.ts';
+import type { FunctionName, Lineage, Reading, View } from './model.ts';
+import { hostOf, trafficOf } from './traffic.ts';
+
+export interface Sensed {
+  readonly senses: View['senses'];
+  readonly readings: Readonly<Record<FunctionName, Readonly<Record<string, Reading>>>>;
+  readonly memory: Readonly<Record<FunctionName, SensorMemory>>;
+}
+
+export async function senseAll(here: Here, genome: Genome, lineage: Lineage, beat: Beat): Promise<Sensed> {
+  const traffic = await trafficOf(here);
+  const host = hostOf(lineage, here.identity.id);
+  const names = (lineage.cells[here.identity.id]?.functions ?? []).filter((name) => traffic.running.includes(name));
+  const now = here.clock();
+  // Two beats, and never slower than a breach has to settle.
+  const tau = Math.min(2 * genome.body.heartbeat, genome.rhythm.settle);
+  const senses: Record<string, View['senses'][string]> = {};
+  const readings: Record<string, Sensed['readings'][string]> = {};
+  const memory: Record<string, SensorMemory> = {};
+  await Promise.all(
+    names.map(async (name) => {
+      const gene = genome.functions[name];
+      const port = traffic.ports[name];
+      if (gene === undefined || port === undefined) return;
+      const before = beat.sensors[name];
+      const where = { layout: here.layout, unit: unitOf(name), host, port, folder: folderOf(here, name) };
+      const sensed = await sense(gene, { ...where, now, previous: before });
+      const smoothed = smoothedReadings(gene, sensed.measures, beat.readings[name] ?? {}, { now, lastAt: beat.lastAt, tau });
+      memory[name] = sensed.memory;
+      readings[name] = smoothed;
+      senses[name] = { health: sensed.health, readings: smoothed };
+    }),
+  );
+  return { senses, readings, memory };
+}
+
+function smoothedReadings(
+  gene: FunctionGene,
+  measures: Readonly<Record<string, number>>,
+  before: Readonly<Record<string, Reading>>,
+  time: { readonly now: number; readonly lastAt: number; readonly tau: number },
+): Record<string, Reading> {
+  const readings: Record<string, Reading> = {};
+  for (const [measure, value] of Object.entries(measures)) {
+    const bounds = gene.pressure[measure]?.bounds;
+    if (bounds === undefined) continue;
+    const last = before[measure];
+    const smoothed = smooth(last === undefined ? null : { value: last.value, at: time.lastAt }, value, time.now, time.tau);
+    readings[measure] = readingOf(smoothed, bounds[0].value, bounds[1].value, last?.level ?? null);
+  }
+  return readings;
+}

@@ -1,0 +1,58 @@
+/** Steps 1 and 2 of mitosis, and their reverse: the reservation and the machine. */
+import { compile } from '../../genome/compile.ts';
+import { computeProvider } from '../../stacks/machines/index.ts';
+import type { StackPlan } from '../../stacks/stack.ts';
+import { CellError } from '../errors.ts';
+import type { Mitosis, Parent } from '../mitosis.ts';
+
+/** The child's body stack; the same genome and birth give the same plan. */
+export function bodyPlan(parent: Parent, saga: Pick<Mitosis, 'birth' | 'cloud' | 'functions'>): StackPlan {
+  const who = { birth: saga.birth, parent: parent.id, cloud: saga.cloud, functions: saga.functions };
+  const plan = compile(parent.genome, who).find((stack) => stack.kind === 'body');
+  if (plan === undefined) throw new Error('a genome compiles to a body for every cell');
+  return plan;
+}
+
+/** 1: pays for the attempt before there is one. */
+export async function reserve(parent: Parent, saga: Mitosis): Promise<void> {
+  const lineage = await parent.lineage();
+  const known = lineage.seeder.id === parent.id ? lineage.seederAttempts : lineage.cells[parent.id]?.attempts;
+  if (known?.includes(saga.birth) === true) return;
+  const stack = bodyPlan(parent, saga).name;
+  const subject = saga.functions[0] ?? null;
+  await parent.say({ kind: 'reserve', birth: saga.birth, stack, function: subject, mode: saga.mode, why: saga.why });
+}
+
+/** 2: the machine. `up` adopts what an attempt that died left behind. */
+export async function makeBody(parent: Parent, saga: Mitosis): Promise<void> {
+  const plan = bodyPlan(parent, saga);
+  const gene = parent.genome.clouds[saga.cloud];
+  if (gene === undefined) throw new CellError('NOT_FOUND', `The genome has no cloud ${saga.cloud}`);
+  const engine = await parent.engine(plan);
+  const { outputs } = await engine.up(plan, {
+    values: { imprintKey: saga.imprintKey.publicKey },
+    secrets: { hostKey: saga.firstHostKey.privateKey },
+  });
+  saga.reach = computeProvider(gene.provider).reach(outputs);
+}
+
+/**
+ * The way back: the machine destroyed first, so that nothing runs twice, then the functions here, then the budget.
+ * Said as `abandon` before the child was announced and as `fence` after.
+ */
+export async function takeDown(parent: Parent, saga: Mitosis): Promise<void> {
+  const plan = bodyPlan(parent, saga);
+  await (await parent.engine(plan)).destroy(plan.name);
+  for (const name of saga.functions) await parent.donor.resume(name);
+  const lineage = await parent.lineage();
+  const why = saga.lastFailure ?? 'taken back';
+  const { child } = saga;
+  const announced = child !== null && lineage.cells[child.id] !== undefined;
+  if (announced && lineage.cells[child.id]?.state !== 'gone') {
+    await parent.say({ kind: 'fence', child: child.id, entries: lineage.folded[child.id] ?? 0, why });
+  } else if (!announced && lineage.owners[plan.name] !== undefined) {
+    const open = lineage.cells[parent.id]?.attempts ?? lineage.seederAttempts;
+    if (open.includes(saga.birth)) await parent.say({ kind: 'abandon', birth: saga.birth, why });
+  }
+  await parent.donor.speak();
+}

@@ -1,0 +1,96 @@
+/** Steps 3 and 4 of mitosis: a blank machine becomes a cell, and the organism hears of it. */
+import { basename } from 'node:path';
+import { uniqueName } from '../memory/names.ts';
+import { cliArtefact, installShim, nodeFits, probe, runtimeArtefact, send, shim } from '../effects/artefacts.ts';
+import { verify } from '../effects/keys.ts';
+import { encrypt } from '../effects/vault.ts';
+import { CellError } from '../errors.ts';
+import { hand } from '../hand.ts';
+import type { Inheritance, Mitosis, Parent } from '../mitosis.ts';
+import type { Birth } from '../model.ts';
+import { bodyPlan } from './body.ts';
+
+/** 3: artefacts, then the cell's first words. Everything here may be repeated: what is there already is not sent. */
+export async function imprint(parent: Parent, saga: Mitosis): Promise<void> {
+  const remote = await parent.reachChild(saga);
+  const facts = await probe(remote);
+  if (facts.missing.length > 0) {
+    throw new CellError('REMOTE_FAILED', `The machine at ${remote.reach.address} cannot be a cell`, {
+      why: `it has no ${facts.missing.join(', no ')}`,
+      suggestion: 'Choose an image that has them.',
+    });
+  }
+  const cli = await cliArtefact();
+  const runtime = nodeFits(facts.node) ? null : await runtimeArtefact();
+  let sent = 0;
+  for (const item of runtime === null ? [cli] : [runtime, cli]) {
+    sent += await send(remote, facts, item, ({ kind, bytes, total }) => parent.onProgress(`imprint ${kind}`, bytes, total));
+  }
+  saga.figures.imprintBytes = sent;
+  await installShim(remote, shim(cli.hash, runtime === null ? null : { hash: runtime.hash, file: basename(process.execPath) }));
+
+  const lineage = await parent.lineage();
+  const challenge = `${saga.birth}:${saga.startedAt}`;
+  const first = await hand(remote, 'awaken', { organism: lineage.organism, seeder: lineage.seeder.id, challenge });
+  if (!verify(first.key, Buffer.from(challenge), Buffer.from(first.proof, 'base64'))) {
+    throw new CellError('FEED_REFUSED', 'The new cell could not prove its key', {
+      suggestion: 'The machine is not to be trusted; it is destroyed if this goes on.',
+    });
+  }
+  const taken = new Set(Object.values(lineage.cells).map((cell) => cell.name));
+  saga.child = {
+    birth: saga.birth,
+    id: first.id,
+    name: lineage.cells[first.id]?.name ?? uniqueName(first.id, taken),
+    key: first.key,
+    hostKey: first.hostKey,
+    recipient: first.recipient,
+    reach: remote.reach,
+    cloud: saga.cloud,
+  };
+}
+
+export function childOf(saga: Mitosis): Birth {
+  if (saga.child === null) throw new Error(`saga ${saga.id} is past its imprint and has no child`);
+  return saga.child;
+}
+
+/** 4: announced with its budget and its body's checkpoint, then let in, told why it exists, and left to beat. */
+export async function announce(parent: Parent, saga: Mitosis): Promise<void> {
+  const child = childOf(saga);
+  const before = await parent.lineage();
+  if (before.cells[child.id] === undefined) {
+    const plan = bodyPlan(parent, saga);
+    const portable = await (await parent.engine(plan)).export(plan.name);
+    const sealed = await encrypt([...parent.recipients, child.recipient], Buffer.from(JSON.stringify(portable)));
+    await parent.say(
+      { kind: 'birth', child, budget: saga.budget, why: saga.why },
+      { [`stacks/${plan.name}.age`]: sealed },
+    );
+  }
+  const remote = await parent.reachChild(saga);
+  await hand(remote, 'settle', { birth: saga.birth, peer: parent.id, imprintKey: saga.imprintKey.publicKey, ...(await introduction(parent)) });
+  await parent.sync(child);
+  await hand(remote, 'hatch', { parent: parent.id, birth: saga.birth, inheritance: await inheritance(parent, saga) });
+  await parent.sync(child);
+}
+
+/** Whom the child lets in for a first sync: it has no lineage yet to know anybody from. */
+async function introduction(parent: Parent): Promise<{ readonly peerKey: string }> {
+  const lineage = await parent.lineage();
+  return { peerKey: lineage.cells[parent.id]?.key ?? lineage.seeder.key };
+}
+
+/** Least authority: no budget, no compute credential; no domain, no DNS credential; only its own functions' secrets. */
+export async function inheritance(
+  parent: Parent,
+  saga: Pick<Mitosis, 'functions' | 'budget'>,
+): Promise<Inheritance> {
+  const [credentials, secrets] = await Promise.all([parent.credentials(), parent.secrets()]);
+  const speaks = saga.functions.some((name) => parent.genome.functions[name]?.domain !== undefined);
+  return {
+    compute: saga.budget > 0 ? credentials.compute : null,
+    dns: speaks || saga.budget > 0 ? credentials.dns : null,
+    secrets: Object.fromEntries(saga.functions.flatMap((name) => (secrets[name] ? [[name, secrets[name]]] : []))),
+  };
+}

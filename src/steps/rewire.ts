@@ -1,0 +1,73 @@
+/** Steps 7 to 9 of mitosis: the world is told, the door is closed, the old way is given up. */
+import { dnsProvider } from '../../stacks/records/index.ts';
+import { CellError } from '../errors.ts';
+import { FORWARD_GRACE_MS } from '../limits.ts';
+import { encrypt } from '../effects/vault.ts';
+import { hand } from '../hand.ts';
+import type { Mitosis, Parent } from '../mitosis.ts';
+import { bodyPlan } from './body.ts';
+import { childOf } from './imprint.ts';
+
+/** 7: first the child's records, seen by a resolver; then our own, so that no name is ever without an address. */
+export async function rewire(parent: Parent, saga: Mitosis): Promise<{ readonly goOnAt: number } | undefined> {
+  const child = childOf(saga);
+  await hand(await parent.reachChild(saga), 'speak', {});
+  const names = saga.functions.flatMap((name) => parent.genome.functions[name]?.domain ?? []);
+  await seenInDns(parent, names, child.reach.address);
+  await parent.donor.speak();
+  return undefined;
+}
+
+async function seenInDns(parent: Parent, names: readonly string[], address: string): Promise<void> {
+  const { dns } = await parent.credentials();
+  const provider = dnsProvider(parent.genome.dns.provider);
+  for (const name of names) {
+    const answers = await provider.resolve(name, 'A', dns);
+    if (!answers.includes(address)) {
+      throw new CellError('UNHEALTHY', `DNS does not show ${name} at ${address} yet`, {
+        why: `it answers ${answers.length === 0 ? 'nothing' : answers.join(', ')}`,
+      });
+    }
+  }
+}
+
+/** 8: the imprint key goes, and that it is gone is tried. The first cell gets its own body's stack on the way. */
+export async function close(parent: Parent, saga: Mitosis): Promise<{ readonly goOnAt: number }> {
+  const child = childOf(saga);
+  const lineage = await parent.lineage();
+  if (!parent.donor.runs) await entrust(parent, saga);
+  if (lineage.cells[child.id]?.weaned !== true) {
+    if (await parent.opens(saga)) await hand(await parent.reachChild(saga), 'wean', {});
+    if (await parent.opens(saga)) {
+      throw new CellError('UNHEALTHY', `The imprint key still opens ${child.name}`, {
+        suggestion: 'Remove its line from authorized_keys there by hand; until then nothing more is done.',
+      });
+    }
+    await parent.say({ kind: 'weaned', child: child.id });
+  }
+  await parent.sync(child);
+  const moved = saga.mode === 'delegate' && parent.donor.runs;
+  return { goOnAt: moved ? parent.now() + parent.genome.dns.ttl + FORWARD_GRACE_MS : 0 };
+}
+
+/** The first cell owns its own body: nobody stays behind who could. The seeder keeps no checkpoint. */
+async function entrust(parent: Parent, saga: Mitosis): Promise<void> {
+  const child = childOf(saga);
+  const plan = bodyPlan(parent, saga);
+  const engine = await parent.engine(plan);
+  if ((await parent.lineage()).owners[plan.name] !== child.id) {
+    const portable = await engine.export(plan.name);
+    const sealed = await encrypt([...parent.recipients, child.recipient], Buffer.from(JSON.stringify(portable)));
+    const files = { [`stacks/${plan.name}.age`]: sealed };
+    await parent.say({ kind: 'entrust', stack: plan.name, to: child.id }, files);
+  }
+  await parent.sync(child);
+  if (await parent.opens(saga)) await hand(await parent.reachChild(saga), 'adopt', { stack: plan.name, from: parent.id });
+  await engine.forget(plan.name);
+}
+
+/** 9: the TTL has passed, nobody comes to the old address any more. */
+export async function settle(parent: Parent, saga: Mitosis): Promise<void> {
+  if (saga.mode !== 'delegate') return;
+  for (const name of saga.functions) await parent.donor.forget(name);
+}

@@ -1,0 +1,61 @@
+/** The steps of apoptosis. Each may be done again: a function that is back already is passed over. */
+import type { Absorber, Apoptosis } from '../apoptosis.ts';
+import { CellError } from '../errors.ts';
+import { hand } from '../hand.ts';
+import { FORWARD_GRACE_MS } from '../limits.ts';
+import type { Cell } from '../model.ts';
+import { forwardingMs } from './hand-over.ts';
+
+async function childIn(parent: Absorber, saga: Apoptosis): Promise<Cell> {
+  const child = (await parent.lineage()).cells[saga.child];
+  if (child === undefined) throw new CellError('NOT_FOUND', `No cell ${saga.child} was ever born here`);
+  return child;
+}
+
+/** 1: its data once over, while it serves. */
+export async function enter(parent: Absorber, saga: Apoptosis): Promise<void> {
+  const child = await childIn(parent, saga);
+  const remote = await parent.enter(child);
+  for (const name of child.functions) await parent.recipient.bring(name, child, remote);
+}
+
+/** 2: one function after the other comes home. */
+export async function takeIn(parent: Absorber, saga: Apoptosis): Promise<void> {
+  const child = await childIn(parent, saga);
+  const remote = await parent.enter(child);
+  const until = parent.now() + forwardingMs(parent);
+  for (const name of child.functions) {
+    await hand(remote, 'hold', { function: name });
+    await parent.recipient.bring(name, child, remote);
+    await parent.recipient.receive(name, child);
+    await hand(remote, 'handBack', { function: name, to: parent.id, until });
+    await parent.sync(child);
+  }
+}
+
+/** 3: our own records first, so that no name is ever without an address. */
+export async function reunite(parent: Absorber, saga: Apoptosis): Promise<{ readonly goOnAt: number }> {
+  const child = await childIn(parent, saga);
+  await parent.donor.speak();
+  await hand(await parent.enter(child), 'silence', {});
+  return { goOnAt: parent.now() + parent.genome.dns.ttl + FORWARD_GRACE_MS };
+}
+
+/** 4: its feed ends. */
+export async function farewell(parent: Absorber, saga: Apoptosis): Promise<void> {
+  const child = await childIn(parent, saga);
+  if (child.state !== 'parted' && child.state !== 'gone') {
+    await hand(await parent.enter(child), 'farewell', {});
+    await parent.sync(child);
+  }
+}
+
+/** 5: the machine goes, and what it cost comes back. */
+export async function bury(parent: Absorber, saga: Apoptosis): Promise<void> {
+  const child = await childIn(parent, saga);
+  if (child.state === 'gone') return;
+  if (child.state !== 'parted') throw new CellError('UNHEALTHY', `${child.name} has not said farewell yet`);
+  const stack = `${(await parent.lineage()).organism}-${child.birth}-body`;
+  await (await parent.engine({ engine: 'embedded' })).destroy(stack);
+  await parent.say({ kind: 'bury', child: child.id });
+}

@@ -1,0 +1,57 @@
+/** Strays: machines and records that carry the organism's tags and that no lineage knows. */
+import type { Genome } from '../genome/schema.ts';
+import { computeProvider } from '../stacks/machines/index.ts';
+import { dnsProvider } from '../stacks/records/index.ts';
+import type { Credentials } from './here.ts';
+import type { Lineage } from './model.ts';
+
+export interface Stray {
+  readonly kind: 'machine' | 'record';
+  readonly provider: string;
+  readonly id: string;
+  readonly birth: string;
+  /** An address or a record set, for people. */
+  readonly what: string;
+}
+
+/** Births whose machines and records are meant to be there: cells that are not gone, and attempts under way. */
+export function knownBirths(lineage: Lineage): ReadonlySet<string> {
+  const cells = Object.values(lineage.cells).filter((cell) => cell.state !== 'gone');
+  const attempts = [...lineage.seederAttempts, ...Object.values(lineage.cells).flatMap((cell) => cell.attempts)];
+  return new Set([...cells.map((cell) => cell.birth), ...attempts]);
+}
+
+/** Everything that carries the organism's tags but belongs to none of `known`. */
+export async function strays(genome: Genome, credentials: Credentials, known: ReadonlySet<string>): Promise<readonly Stray[]> {
+  const found: Stray[] = [];
+  const seen = new Set<string>();
+  for (const [cloud, gene] of Object.entries(genome.clouds)) {
+    const credential = credentials.compute?.[cloud];
+    if (credential === undefined) continue;
+    for (const machine of await computeProvider(gene.provider).list(genome.organism, credential)) {
+      if (known.has(machine.birth) || seen.has(machine.id)) continue;
+      seen.add(machine.id);
+      found.push({ kind: 'machine', provider: gene.provider, id: machine.id, birth: machine.birth, what: machine.address ?? machine.id });
+    }
+  }
+  if (credentials.dns !== null) {
+    for (const record of await dnsProvider(genome.dns.provider).list(genome.organism, credentials.dns)) {
+      if (known.has(record.birth)) continue;
+      const what = `${record.name} ${record.type} ${record.values.join(' ')}`;
+      found.push({ kind: 'record', provider: genome.dns.provider, id: record.id, birth: record.birth, what });
+    }
+  }
+  return found;
+}
+
+/** Removes strays: records first, so that nobody is sent to a machine that goes. */
+export async function removeStrays(genome: Genome, credentials: Credentials, found: readonly Stray[]): Promise<void> {
+  for (const stray of found.filter(({ kind }) => kind === 'record')) {
+    await dnsProvider(genome.dns.provider).remove(stray.id, credentials.dns);
+  }
+  for (const stray of found.filter(({ kind }) => kind === 'machine')) {
+    const gene = Object.entries(genome.clouds).find(([, one]) => one.provider === stray.provider);
+    const credential = gene === undefined ? undefined : credentials.compute?.[gene[0]];
+    if (gene !== undefined && credential !== undefined) await computeProvider(gene[1].provider).remove(stray.id, credential);
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * Where requests go on this cell: to the program here, into waiting while a function moves, or on to its new home.
+ * Decided by decide/routes.ts; this keeps what that needs between processes and tells the ingress.
+ */
+import { join } from 'node:path';
+import type { Genome } from '../genome/schema.ts';
+import { routes } from './decide/routes.ts';
+import { readJson, writeAtomic } from './effects/files.ts';
+import { reloadIngress, writeIngress } from './effects/ingress.ts';
+import { freePort } from './effects/services.ts';
+import type { Here } from './here.ts';
+import { HOLD_MS } from './limits.ts';
+import type { CellId, FunctionName, Lineage } from './model.ts';
+
+export interface Traffic {
+  readonly holding: readonly FunctionName[];
+  readonly forwarding: readonly { readonly function: FunctionName; readonly to: CellId; readonly until: number }[];
+  /** The private port each program listens on. */
+  readonly ports: Readonly<Record<FunctionName, number>>;
+  /** Functions whose program is installed and meant to run here. */
+  readonly running: readonly FunctionName[];
+}
+
+const NOTHING: Traffic = { holding: [], forwarding: [], ports: {}, running: [] };
+const fileOf = (here: Pick<Here, 'home'>) => join(here.home, 'traffic.json');
+
+export async function trafficOf(here: Pick<Here, 'home'>): Promise<Traffic> {
+  return { ...NOTHING, ...(await readJson<Partial<Traffic>>(fileOf(here), {})) };
+}
+
+/** Changes the traffic state; the caller holds the cell's lock. */
+export async function change(here: Pick<Here, 'home'>, how: (traffic: Traffic) => Partial<Traffic>): Promise<Traffic> {
+  const before = await trafficOf(here);
+  const after = { ...before, ...how(before) };
+  await writeAtomic(fileOf(here), JSON.stringify(after));
+  return after;
+}
+
+/** The address programs listen on: loopback of this machine. */
+export function hostOf(lineage: Lineage, id: CellId): string {
+  const address = lineage.cells[id]?.reach.address ?? '127.0.0.1';
+  return address.startsWith('127.') ? address : '127.0.0.1';
+}
+
+/** The private port of a function, chosen once. */
+export async function portOf(here: Here, name: FunctionName, host: string): Promise<number> {
+  const known = (await trafficOf(here)).ports[name];
+  if (known !== undefined) return known;
+  const port = await freePort(host);
+  await change(here, (traffic) => ({ ports: { ...traffic.ports, [name]: port } }));
+  return port;
+}
+
+/** Writes the routes as they should be now and has the ingress read them, if they differ. */
+export async function direct(here: Here, genome: Genome, lineage: Lineage): Promise<boolean> {
+  const traffic = await trafficOf(here);
+  const wanted = routes({
+    genome,
+    lineage,
+    self: here.identity.id,
+    host: hostOf(lineage, here.identity.id),
+    ports: traffic.ports,
+    running: traffic.running,
+    holding: new Set(traffic.holding),
+    forwarding: traffic.forwarding,
+    tryForMs: HOLD_MS,
+    now: here.clock(),
+  });
+  const changed = await writeIngress(here.layout, wanted);
+  if (changed) await reloadIngress(here.layout);
+  return changed;
+}

@@ -1,0 +1,48 @@
+/**
+ * A cell's voice: its own records in DNS, and nobody else's. What they should be follows from the lineage; the stack is
+ * run only when that differs from what was last said, so a tick that changes nothing loads no engine.
+ */
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { compile } from '../genome/compile.ts';
+import { readJson, writeAtomic } from './effects/files.ts';
+import { engineOf, genomeOf, type Here, lineageOf } from './here.ts';
+import { stackNames } from '../stacks/names.ts';
+import { trafficOf } from './traffic.ts';
+
+const fileOf = (here: Pick<Here, 'home'>) => join(here.home, 'voice.json');
+
+/** Makes the own records what they should be; gives the number of resources that changed. */
+export async function speak(here: Here): Promise<number> {
+  const [genome, lineage, traffic] = await Promise.all([genomeOf(here), lineageOf(here), trafficOf(here)]);
+  const self = lineage.cells[here.identity.id];
+  if (self === undefined) return 0;
+  const spoken = self.state === 'parted' ? [] : self.functions.filter((name) => traffic.running.includes(name));
+  // A function that is held for a moment keeps its record: its requests wait here.
+  const held = self.functions.filter((name) => traffic.holding.includes(name));
+  const who = { birth: self.birth, parent: self.parent, cloud: self.cloud, functions: [...spoken, ...held].sort() };
+  const plan = compile(genome, who).find((stack) => stack.kind === 'voice');
+  const text = JSON.stringify([plan ?? null, self.reach.address]);
+  const hash = createHash('sha256').update(text).digest('hex');
+  const last = await readJson<{ hash: string | null }>(fileOf(here), { hash: null });
+  if (last.hash === hash) return 0;
+  if (plan === undefined && last.hash === null) return 0;
+  const name = stackNames(lineage.organism, self.birth).voice;
+  const engine = await engineOf(here, plan?.engine ?? 'embedded', genome);
+  const result =
+    plan === undefined
+      ? await engine.destroy(name)
+      : await engine.up(plan, { values: { address: self.reach.address } });
+  await writeAtomic(fileOf(here), JSON.stringify({ hash }));
+  return result.changes.filter((change) => change.operation !== 'same').length;
+}
+
+/** No records any more. */
+export async function silence(here: Here): Promise<void> {
+  const [genome, lineage] = await Promise.all([genomeOf(here), lineageOf(here)]);
+  const self = lineage.cells[here.identity.id];
+  if (self === undefined) return;
+  const engine = await engineOf(here, 'embedded', genome);
+  await engine.destroy(stackNames(lineage.organism, self.birth).voice);
+  await writeAtomic(fileOf(here), JSON.stringify({ hash: null }));
+}

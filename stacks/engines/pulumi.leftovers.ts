@@ -1,0 +1,67 @@
+/**
+ * After a call that was killed: its CLI and plugins may still run, and its CLI's lock file remains.
+ *
+ * Called with the stack's lease only, so whatever is found here belongs to nobody any more. It is given time to end by
+ * itself, as a create that ends is better than one that is cut off, and is then killed.
+ */
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { isAlive } from './lock.ts';
+import type { PulumiWorkspace } from './pulumi.workspace.ts';
+
+/** How long an orphan may go on, ms. It notices that its parent is gone within a second. */
+const PATIENCE_MS = 15_000;
+const LOOK_EVERY_MS = 50;
+
+interface Orphan {
+  readonly pid: number;
+  readonly started: string | null;
+}
+
+/** Resolves when nothing of an earlier call runs any more and the CLI's own lock is free. */
+export async function clearLeftovers(workspace: PulumiWorkspace): Promise<void> {
+  const locks = join(workspace.stateFolder, 'locks');
+  const orphans = [...plugins(workspace.pluginsFolder), ...clis(locks)];
+  const deadline = Date.now() + PATIENCE_MS;
+  for (const { pid, started } of orphans) {
+    while (isAlive(pid, started) && Date.now() < deadline) await pause();
+    if (isAlive(pid, started)) process.kill(pid, 'SIGKILL');
+    while (isAlive(pid, started)) await pause();
+  }
+  rmSync(workspace.pluginsFolder, { recursive: true, force: true });
+  rmSync(locks, { recursive: true, force: true });
+}
+
+function plugins(folder: string): readonly Orphan[] {
+  return filesIn(folder).map((file) => ({
+    pid: Number(basename(file)),
+    started: readFileSync(file, 'utf8').trim() || null,
+  }));
+}
+
+/** The CLI's lock files say its pid. Another process may have got that pid since: only a Pulumi counts. */
+function clis(folder: string): readonly Orphan[] {
+  return filesIn(folder).flatMap((file) => {
+    const { pid } = JSON.parse(readFileSync(file, 'utf8') || '{}') as { pid?: number };
+    return pid !== undefined && isPulumi(pid) ? [{ pid, started: null }] : [];
+  });
+}
+
+function isPulumi(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')[0]?.endsWith('pulumi') ?? false;
+  } catch {
+    return false;
+  }
+}
+
+function filesIn(folder: string): readonly string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+}

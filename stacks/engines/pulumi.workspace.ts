@@ -1,0 +1,173 @@
+/**
+ * One stack's folder as the Pulumi CLI sees it: a `file://` backend, a project, a home, all below the stack's own
+ * folder, so that two stacks share nothing and a destroyed one leaves nothing.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import type { LocalWorkspaceOptions, PulumiCommand, Stack } from '@pulumi/pulumi/automation/index.js';
+import { packageRoot } from '../../src/programs.ts';
+import type { Program } from '../program.ts';
+import type { Json } from '../stack.ts';
+import type { EngineSetup } from './index.ts';
+import { passphraseOf, type StackHome } from './home.ts';
+import { missing } from './pulumi.find.ts';
+
+export const PROJECT = 'cell';
+
+/** A deployment as `pulumi stack export` gives it. */
+export interface Deployment {
+  readonly version: number;
+  readonly deployment: {
+    readonly resources?: readonly DeployedResource[];
+    readonly pending_operations?: readonly { readonly type: string; readonly resource: DeployedResource }[];
+  };
+}
+
+export interface DeployedResource {
+  readonly urn: string;
+  readonly type: string;
+  readonly custom: boolean;
+  readonly id?: string;
+  readonly inputs?: { readonly [key: string]: Json };
+  readonly outputs?: { readonly [key: string]: Json };
+}
+
+export class PulumiWorkspace {
+  readonly stack: string;
+  readonly home: StackHome;
+  private readonly cli: string;
+  private readonly setup: EngineSetup;
+
+  constructor(stack: string, home: StackHome, cli: string, setup: EngineSetup) {
+    this.stack = stack;
+    this.home = home;
+    this.cli = cli;
+    this.setup = setup;
+  }
+
+  get stateFolder(): string {
+    return join(this.home.folder, 'state', '.pulumi');
+  }
+
+  /** Where the plugin notes which keys differ. */
+  get diffsFile(): string {
+    return join(this.home.folder, 'diffs');
+  }
+
+  get pluginsFolder(): string {
+    return join(this.home.folder, 'plugins');
+  }
+
+  exists(): boolean {
+    return existsSync(this.stateFile());
+  }
+
+  /** Whether the last call was cut off in an operation, by the state file itself: no CLI is started to know. */
+  wasCutOff(): boolean {
+    if (!this.exists()) return false;
+    const state = JSON.parse(readFileSync(this.stateFile(), 'utf8')) as {
+      checkpoint?: { latest?: { pending_operations?: readonly unknown[] } };
+    };
+    return (state.checkpoint?.latest?.pending_operations?.length ?? 0) > 0;
+  }
+
+  /** The stack of the Automation API; made when there is none. */
+  async open(program: Program = async () => ({})): Promise<Stack> {
+    const { LocalWorkspace } = await import('@pulumi/pulumi/automation/index.js');
+    const args = { stackName: this.stack, projectName: PROJECT, program };
+    const options: LocalWorkspaceOptions = {
+      workDir: this.folder('work'),
+      pulumiHome: this.folder('cli'),
+      pulumiCommand: await this.command(),
+      secretsProvider: 'passphrase',
+      envVars: this.environment(),
+      projectSettings: { name: PROJECT, runtime: 'nodejs', backend: { url: this.backend() } },
+    };
+    return LocalWorkspace.createOrSelectStack(args, options);
+  }
+
+  /** The deployment; with `secrets`, in the clear: never write that down. */
+  async export(secrets: boolean): Promise<Deployment> {
+    const show = secrets ? ['--show-secrets'] : [];
+    return JSON.parse(await this.run(['stack', 'export', '--stack', this.stack, ...show])) as Deployment;
+  }
+
+  /** Takes a deployment in over stdin, as one with secrets in the clear must not touch a disk. */
+  async import(deployment: Json | Deployment): Promise<void> {
+    await this.run(['stack', 'import', '--stack', this.stack], JSON.stringify(deployment));
+  }
+
+  /** Update histories only grow, and the audit of an organism is its feeds. */
+  dropHistory(): void {
+    for (const name of ['history', 'backups']) rmSync(join(this.stateFolder, name), { recursive: true, force: true });
+    rmSync(this.diffsFile, { force: true });
+  }
+
+  private stateFile(): string {
+    return join(this.stateFolder, 'stacks', PROJECT, `${this.stack}.json`);
+  }
+
+  private backend(): string {
+    return `file://${this.folder('state')}`;
+  }
+
+  private environment(): Record<string, string> {
+    const passphrase = passphraseOf(this.home);
+    return {
+      PULUMI_BACKEND_URL: this.backend(),
+      PULUMI_CONFIG_PASSPHRASE_FILE: this.home.passphraseFile,
+      // One that the caller's environment happens to hold would go before the file.
+      ...(process.env.PULUMI_CONFIG_PASSPHRASE === undefined ? {} : { PULUMI_CONFIG_PASSPHRASE: passphrase }),
+      PULUMI_SKIP_UPDATE_CHECK: 'true',
+      PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: 'true',
+      PULUMI_DISABLE_CHECKPOINT_BACKUPS: 'true',
+      PATH: [join(packageRoot(), 'bin'), process.env.PATH ?? ''].join(delimiter),
+      CELL_NODE: process.execPath,
+      CELL_CREDENTIALS: JSON.stringify(this.setup.credentials),
+      CELL_HANDLERS: this.setup.handlers ?? '',
+      CELL_PLUGIN_PIDS: this.pluginsFolder,
+      CELL_DIFFS: this.diffsFile,
+    };
+  }
+
+  /** The Automation API takes an installation with bin/pulumi in it, so there is a link to ours. */
+  private async command(): Promise<PulumiCommand> {
+    const { PulumiCommand } = await import('@pulumi/pulumi/automation/index.js');
+    const root = this.folder('cli');
+    const link = join(root, 'bin', 'pulumi');
+    mkdirSync(join(root, 'bin'), { recursive: true });
+    rmSync(`${link}.${process.pid}`, { force: true });
+    symlinkSync(this.cli, `${link}.${process.pid}`);
+    renameSync(`${link}.${process.pid}`, link);
+    try {
+      return await PulumiCommand.get({ root });
+    } catch (cause) {
+      throw missing(process.env, cause);
+    }
+  }
+
+  private run(args: readonly string[], stdin = ''): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const env = { ...process.env, ...this.environment(), PULUMI_HOME: this.folder('cli') };
+      const child = spawn(this.cli, [...args, '--non-interactive'], { cwd: this.folder('work'), env });
+      const out: Buffer[] = [];
+      const err: Buffer[] = [];
+      child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
+      child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
+      child.stdin.on('error', () => undefined); // it ended without reading; its exit code says why
+      child.stdin.end(stdin);
+      child.on('error', reject);
+      child.on('close', (code) => {
+        if (code === 0) resolve(Buffer.concat(out).toString('utf8'));
+        else reject(new Error(`pulumi ${args.slice(0, 2).join(' ')}: ${Buffer.concat(err).toString('utf8').trim()}`));
+      });
+    });
+  }
+
+  private folder(name: string): string {
+    const folder = join(this.home.folder, name);
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    return folder;
+  }
+}

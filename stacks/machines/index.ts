@@ -1,0 +1,10 @@
+/** The compute providers, by the name that a genome calls them. A new one is a line here. */
+import type { CloudGene } from '../../genome/schema.ts';
+import { localCompute } from './local.ts';
+import type { ComputeProvider } from './machine.ts';
+
+const PROVIDERS: Readonly<Record<CloudGene['provider'], ComputeProvider>> = { local: localCompute };
+
+export function computeProvider(name: CloudGene['provider']): ComputeProvider {
+  return PROVIDERS[name];
+}

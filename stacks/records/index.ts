@@ -1,0 +1,9 @@
+/** The DNS providers, by the name that a genome calls them. A new one is a line here. */
+import { localDns } from './local.ts';
+import type { DnsGene, DnsProvider } from './record.ts';
+
+const PROVIDERS: Readonly<Record<DnsGene['provider'], DnsProvider>> = { local: localDns };
+
+export function dnsProvider(name: DnsGene['provider']): DnsProvider {
+  return PROVIDERS[name];
+}

@@ -1,0 +1,132 @@
+/** The example genomes: valid, told apart from one another, and made only of programs that are there. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { type Genome, genomeSchema } from '../../genome/schema.ts';
+import { EXAMPLES } from './stage.ts';
+
+const NAMES = ['small', 'crawler', 'elmsln', 'adea'];
+const FILES = NAMES.flatMap((name) =>
+  readdirSync(join(EXAMPLES, name))
+    .filter((file) => file.endsWith('.yaml'))
+    .map((file) => `${name}/${file}`),
+);
+
+const textOf = (file: string) => readFileSync(join(EXAMPLES, file), 'utf8');
+const genomeOf = (file: string): Genome => genomeSchema.parse(parse(textOf(file)));
+
+/** The programs that a genome names, hooks included. */
+function programsOf(genome: Genome): string[] {
+  const commands = Object.values(genome.functions).flatMap((gene) => [
+    gene.run,
+    gene.throttle?.run,
+    gene.throttle?.relax,
+    gene.link?.up,
+    gene.link?.down,
+    gene.handover.merge,
+  ]);
+  return commands.flatMap((command) => (command === undefined ? [] : [command.split(' ')[1] ?? '']));
+}
+
+describe.each(FILES)('%s', (file) => {
+  it('is valid and points editors at the schema', () => {
+    const result = genomeSchema.safeParse(parse(textOf(file)));
+    expect(result.error?.issues).toBeUndefined();
+    expect(textOf(file)).toMatch(/^# yaml-language-server: \$schema=\S+\n/);
+  });
+
+  it('names programs that are there', () => {
+    const genome = genomeOf(file);
+    const folder = join(EXAMPLES, file.split('/')[0] ?? '');
+    for (const gene of Object.values(genome.functions)) expect(gene.source).toBe('./functions');
+    for (const program of programsOf(genome))
+      expect(existsSync(join(folder, 'functions', program)), program).toBe(true);
+  });
+
+  it('names needs, ports and domains that fit together', () => {
+    const genome = genomeOf(file);
+    const genes = Object.values(genome.functions);
+    const ports = genes.flatMap(({ port }) => (port === undefined ? [] : [port]));
+    expect(new Set(ports).size).toBe(ports.length);
+    for (const gene of genes) {
+      for (const need of Object.keys(gene.needs)) {
+        expect(Object.keys(genome.functions)).toContain(need);
+        const needed = genome.functions[need];
+        expect(needed?.port ?? needed?.domain, `${need} can be called`).toBeDefined();
+      }
+      if (gene.domain !== undefined) expect(gene.domain.endsWith(`.${genome.zone}`)).toBe(true);
+    }
+  });
+});
+
+it('every example keeps to addresses and ports of its own', () => {
+  const genomes = NAMES.map((name) => genomeOf(`${name}/genome.yaml`));
+  for (const of of [
+    (genome: Genome): unknown => genome.clouds.here?.network,
+    (genome: Genome): unknown => genome.dns.port,
+    (genome: Genome): unknown => genome.zone,
+  ]) {
+    expect(new Set(genomes.map(of)).size).toBe(NAMES.length);
+  }
+});
+
+it('every example may grow as far as it says', () => {
+  const cells = Object.fromEntries(NAMES.map((name) => [name, genomeOf(`${name}/genome.yaml`).body.maxCells]));
+  expect(cells).toEqual({ small: 2, crawler: 3, elmsln: 13, adea: 5 });
+});
+
+it('elmsln is thirteen systems on thirteen domains, one cell each', () => {
+  const { functions } = genomeOf('elmsln/genome.yaml');
+  expect(Object.keys(functions)).toHaveLength(13);
+  expect(new Set(Object.values(functions).map((gene) => gene.domain)).size).toBe(13);
+  for (const gene of Object.values(functions)) expect(gene.divide).toBe('delegate');
+});
+
+it('the demo genome of the crawler differs in its timers only', () => {
+  const genome = genomeOf('crawler/genome.yaml');
+  const demo = genomeOf('crawler/genome.demo.yaml');
+  expect({ ...demo, rhythm: genome.rhythm, body: genome.body, dns: genome.dns }).toEqual(genome);
+  expect({ ...demo.body, heartbeat: genome.body.heartbeat }).toEqual(genome.body);
+  expect({ ...demo.dns, ttl: genome.dns.ttl }).toEqual(genome.dns);
+  expect(demo.rhythm).toEqual({ settle: 1_000, hold: 3_000, refractory: 4_000, calm: 6_000, jitter: 500 });
+  expect([demo.body.heartbeat, demo.dns.ttl]).toEqual([1_000, 1_000]);
+});
+
+it('the shared genome of the crawler differs in whose database a new API uses', () => {
+  const genome = genomeOf('crawler/genome.yaml');
+  const shared = genomeOf('crawler/genome.shared.yaml');
+  expect(genome.functions.api?.needs).toEqual({ database: 'own', queue: 'shared' });
+  expect(shared.functions.api?.needs).toEqual({ database: 'shared', queue: 'shared' });
+  const { api: _own, ...others } = genome.functions;
+  const { api: _shared, ...otherShared } = shared.functions;
+  expect({ ...shared, functions: otherShared }).toEqual({ ...genome, functions: others });
+});
+
+describe('the programs', () => {
+  const sources = NAMES.flatMap((name) =>
+    readdirSync(join(EXAMPLES, name, 'functions'), { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.js'))
+      .map((file) => `${name}/functions/${file}`),
+  );
+
+  it('need Node and nothing else', () => {
+    expect(sources.length).toBeGreaterThan(20);
+    for (const source of sources) {
+      for (const [, from] of textOf(source).matchAll(/^import .* from '([^']+)'/gm))
+        expect(from).toMatch(/^(?:node:|\.)/);
+    }
+  });
+
+  it('share the same library, file by file', () => {
+    const libraries = Map.groupBy(
+      sources.filter((source) => source.includes('/lib/')),
+      (source) => source.split('/lib/')[1],
+    );
+    expect([...libraries.keys()].sort()).toEqual(['journal.js', 'level.js', 'serve.js', 'where.js']);
+    for (const [, copies] of libraries) {
+      expect(copies.length).toBeGreaterThan(1);
+      expect(new Set(copies.map(textOf)).size).toBe(1);
+    }
+  });
+});

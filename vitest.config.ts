@@ -1,0 +1,44 @@
+/**
+ * Two projects. `unit`: files run side by side. `e2e`: whole organisms and the package, one file after the other, since
+ * each of them measures time or takes all there is of a small machine.
+ *
+ * `npm test` runs both; `npm test -- --project unit` one; `npm test -- test/decide` a folder.
+ */
+import { defineConfig } from 'vitest/config';
+
+const SERIAL = ['test/e2e/**/*.test.ts', 'test/package/**/*.test.ts'];
+
+export default defineConfig({
+  test: {
+    environment: 'node',
+    pool: 'forks',
+    maxWorkers: 2,
+    // A machine under load is slow, not broken: what hangs is found all the same.
+    testTimeout: 20_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 20_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: SERIAL,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'e2e',
+          include: SERIAL,
+          fileParallelism: false,
+          maxWorkers: 1,
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+});
