@@ -55,7 +55,7 @@ export abstract class CellCommand extends Command {
   }
 
   override toErrorJson(thrown: unknown): ErrorJson {
-    const { code, message, why, suggestion, fields } = understood(thrown);
+    const { code, message, why, suggestion, fields } = this.#understood(thrown);
     const causes = this.debugging ? { causes: causesOf(thrown).map(messageOf) } : {};
     return { error: { code, message, why: why ?? null, suggestion: suggestion ?? null, fields, ...causes } };
   }
@@ -67,7 +67,7 @@ export abstract class CellCommand extends Command {
       process.exitCode = thrown.oclif?.exit ?? 0;
       return;
     }
-    const { code } = understood(thrown);
+    const { code } = this.#understood(thrown);
     process.exitCode = code === 'USAGE' ? 2 : 1;
     if (this.jsonEnabled()) this.logJson(this.toErrorJson(thrown));
     else process.stderr.write(this.#render(thrown));
@@ -80,7 +80,7 @@ export abstract class CellCommand extends Command {
   }
 
   #render(thrown: unknown): string {
-    const { code, message, why, suggestion } = understood(thrown);
+    const { code, message, why, suggestion } = this.#understood(thrown);
     const paint = (style: 'red' | 'dim', text: string) => styleText(style, text, { stream: process.stderr });
     const lines = [`${paint('red', 'Error:')} ${message}`];
     if (why !== undefined) lines.push(indent(why));
@@ -94,25 +94,25 @@ export abstract class CellCommand extends Command {
     }
     return `${lines.join('\n')}\n`;
   }
+
+  /** Anything thrown, in the form of our own errors. */
+  #understood(thrown: unknown): Understood {
+    if (thrown instanceof CellError) return thrown;
+    const { message, oclif } = thrown as Error & { oclif?: { exit?: number } };
+    if (oclif?.exit === 2) {
+      const [first = '', ...rest] = String(message)
+        .replace(/\nSee more help with --help\s*$/, '')
+        .split('\n');
+      const why = rest.join('\n').trim();
+      const suggestion = `look at \`cell ${this.id ?? 'COMMAND'} --help\``;
+      return { code: 'USAGE', message: first, why: why === '' ? undefined : why, suggestion, fields: {} };
+    }
+    const suggestion = 'this is a mistake in cell itself: --debug shows where';
+    return { code: 'INTERNAL', message: messageOf(thrown), why: undefined, suggestion, fields: {} };
+  }
 }
 
 type Understood = Pick<CellError, 'message' | 'why' | 'suggestion' | 'fields'> & { readonly code: string };
-
-/** Anything thrown, in the form of our own errors. */
-function understood(thrown: unknown): Understood {
-  if (thrown instanceof CellError) return thrown;
-  const { message, oclif } = thrown as Error & { oclif?: { exit?: number } };
-  if (oclif?.exit === 2) {
-    const [first = '', ...rest] = String(message)
-      .replace(/\nSee more help with --help\s*$/, '')
-      .split('\n');
-    const why = rest.join('\n').trim();
-    const suggestion = 'look at `cell COMMAND --help`';
-    return { code: 'USAGE', message: first, why: why === '' ? undefined : why, suggestion, fields: {} };
-  }
-  const suggestion = 'this is a mistake in cell itself: --debug shows where';
-  return { code: 'INTERNAL', message: messageOf(thrown), why: undefined, suggestion, fields: {} };
-}
 
 function causesOf(thrown: unknown): unknown[] {
   const causes: unknown[] = [];

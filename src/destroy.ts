@@ -13,7 +13,7 @@ import { computeProvider } from '../stacks/machines/index.ts';
 import { dnsProvider } from '../stacks/records/index.ts';
 import { stackNames } from '../stacks/names.ts';
 import { unseal } from './effects/age.ts';
-import { CellError, messageOf } from './errors.ts';
+import { CellError, explain } from './errors.ts';
 import { credentialsOf, engineOf, genomeOf, type Here, lineageOf, say } from './here.ts';
 import type { Cell, Lineage } from './model.ts';
 import { removeStrays, strays } from './sweep.ts';
@@ -69,7 +69,7 @@ async function destroyBody(here: Here, genome: Genome, lineage: Lineage, cell: C
     }
     await destroyStack(here, genome, stack);
   } catch (error) {
-    here.log(`${cell.name}: its stack could not be used (${messageOf(error)}); removing it by its tags`);
+    here.log(`${cell.name}: its stack could not be used (${explain(error)}); removing it by its tags`);
   }
 }
 

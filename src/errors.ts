@@ -54,6 +54,12 @@ export class CellError extends Error {
   }
 }
 
+/** What failed and why, on one line: for reasons that people read later. */
+export function explain(thrown: unknown): string {
+  const why = thrown instanceof CellError ? thrown.why : undefined;
+  return why === undefined ? messageOf(thrown) : `${messageOf(thrown)}: ${why}`;
+}
+
 /** The message of anything thrown, for logs and reasons. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);

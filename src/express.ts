@@ -2,9 +2,10 @@
 import type { Genome } from '../genome/schema.ts';
 import { whereAbouts } from './decide/where.ts';
 import { writeIfChanged } from './effects/files.ts';
-import { messageOf } from './errors.ts';
+import { explain } from './errors.ts';
 import { letIn } from './doors.ts';
 import { type Here, lineageOf } from './here.ts';
+import { tendLinks } from './neighbours.ts';
 import { pulsesOf } from './pulse.ts';
 import { change, direct, trafficOf } from './traffic.ts';
 import { speak } from './voice.ts';
@@ -20,10 +21,11 @@ export async function express(here: Here, genome: Genome): Promise<void> {
   await direct(here, genome, lineage);
   const abouts = whereAbouts({ lineage, genome, pulses: pulsesOf(here), self: here.identity.id, now });
   await writeIfChanged(here.layout.whereFile, JSON.stringify(abouts));
+  await tendLinks(here, genome, lineage);
   try {
     await speak(here);
   } catch (error) {
     // The records stay as they are; the next tick says them again.
-    here.log(`records not changed: ${messageOf(error)}`);
+    here.log(`records not changed: ${explain(error)}`);
   }
 }

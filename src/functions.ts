@@ -54,8 +54,9 @@ export async function start(here: Here, names: readonly FunctionName[]): Promise
     holding: traffic.holding.filter((name) => !names.includes(name)),
     forwarding: traffic.forwarding.filter((entry) => !names.includes(entry.function)),
   }));
-  await Promise.all(names.map((name) => becomesHealthy(here, name, geneOf(genome, name))));
+  // Routes first: functions that start together may need each other, by way of the ingress, to become healthy.
   await direct(here, genome, await lineageOf(here));
+  await Promise.all(names.map((name) => becomesHealthy(here, name, geneOf(genome, name))));
 }
 
 async function becomesHealthy(here: Here, name: FunctionName, gene: FunctionGene): Promise<void> {

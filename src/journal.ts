@@ -8,7 +8,7 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeAtomic } from './effects/files.ts';
-import { messageOf } from './errors.ts';
+import { explain } from './errors.ts';
 import { STEP_RETRY_MS } from './limits.ts';
 import type { OpenSaga } from './model.ts';
 
@@ -89,7 +89,7 @@ export async function run<S extends Saga>(saga: S, steps: Steps<S>, context: Run
       pause = (await step(saga))?.goOnAt;
     } catch (error) {
       saga.failures += 1;
-      saga.lastFailure = messageOf(error);
+      saga.lastFailure = explain(error);
       saga.due = context.now() + STEP_RETRY_MS * 2 ** (saga.failures - 1);
       await context.journal.save(saga);
       return { kind: 'failed', step: name, failures: saga.failures, error };

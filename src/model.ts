@@ -181,6 +181,8 @@ export interface Ledger {
   readonly heirs: Readonly<Record<CellId, CellId>>;
   /** Functions that had more than one home at some time. */
   readonly replicated: readonly FunctionName[];
+  /** The newest moves of each function by time: given to a child, or (`back`) returned to a parent. */
+  readonly moves: Readonly<Record<FunctionName, readonly { readonly at: number; readonly back: boolean }[]>>;
   /** The newest freeze or thaw. */
   readonly lastSwitch: (Frozen & { readonly seq: number; readonly on: boolean }) | null;
   /** Entries that wait, and what the first of them waits for, by feed. */

@@ -8,7 +8,7 @@ import { beatOf, keepBeat } from './beat.ts';
 import { letIn } from './doors.ts';
 import { generateHostKey } from './effects/keys.ts';
 import { runThrottle } from './effects/hooks.ts';
-import { messageOf } from './errors.ts';
+import { explain } from './errors.ts';
 import { fence, reclaim } from './fence.ts';
 import { type Here, lineageOf, say } from './here.ts';
 import { type RunOutcome, run, type Saga } from './journal.ts';
@@ -16,6 +16,7 @@ import { STEP_ATTEMPTS } from './limits.ts';
 import { canTakeBack, type Mitosis, mitosis, takingBack } from './mitosis.ts';
 import type { Action } from './model.ts';
 import { cellDonor, parentOf } from './parent.ts';
+import { repeat } from './pulse.ts';
 import { birthId } from '../stacks/names.ts';
 
 export interface PerformOptions {
@@ -117,7 +118,8 @@ async function goOn(here: Here, genome: Genome, saga: Saga, options: PerformOpti
     now: here.clock,
     afterStep: options.afterStep,
     onStep: (_: Saga, step: string, ms: number | null) => {
-      if (ms !== null) here.log(`${saga.id} ${step}: ${ms} ms`);
+      if (ms === null) repeat(here, `${saga.kind}: ${step} (${saga.id})`);
+      else here.log(`${saga.id} ${step}: ${ms} ms`);
     },
   };
   try {
@@ -132,7 +134,7 @@ async function goOn(here: Here, genome: Genome, saga: Saga, options: PerformOpti
         await here.journal.save(division);
         const back = await run(division, takingBack(parent), context);
         if (back.kind === 'done') await noteOutcome(here, genome, false, division);
-        return `division ${saga.id} taken back at ${outcome.step}: ${messageOf(outcome.error)}`;
+        return `division ${saga.id} taken back at ${outcome.step}: ${explain(outcome.error)}`;
       }
     }
     return told(saga, outcome);
@@ -144,7 +146,7 @@ async function goOn(here: Here, genome: Genome, saga: Saga, options: PerformOpti
 /** A child that dies while it is taken in is fenced: there is nobody left to hand anything back. */
 async function absorbed(here: Here, genome: Genome, saga: Apoptosis, outcome: RunOutcome): Promise<string> {
   if (outcome.kind !== 'failed' || outcome.failures < STEP_ATTEMPTS) return told(saga, outcome);
-  const why = `it died while it was taken in: ${messageOf(outcome.error)}`;
+  const why = `it died while it was taken in: ${explain(outcome.error)}`;
   const line = await fence(here, genome, saga.child, why);
   await here.journal.remove(saga.id);
   return line;
@@ -165,6 +167,6 @@ function told(saga: Saga, outcome: RunOutcome): string {
     case 'waiting':
       return `${saga.kind} ${saga.id} goes on with ${outcome.step} in ${Math.max(0, outcome.until - Date.now())} ms`;
     case 'failed':
-      return `${saga.kind} ${saga.id} failed at ${outcome.step} (${outcome.failures}): ${messageOf(outcome.error)}`;
+      return `${saga.kind} ${saga.id} failed at ${outcome.step} (${outcome.failures}): ${explain(outcome.error)}`;
   }
 }

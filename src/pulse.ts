@@ -35,6 +35,15 @@ export async function publish(here: Here, { sensed, decision, links }: Told): Pr
   });
 }
 
+/** Between the steps of something long: still alive, and doing what. Keeps what was last sensed. */
+export function repeat(here: Here, why: string): void {
+  const last = readPulses(here.home)[here.identity.id];
+  if (last === undefined) return;
+  const { functions, budget, links, entries, frozen } = last;
+  const told = { at: here.clock(), functions, budget, links, entries, frozen, why };
+  publishPulse(here.home, here.memory.organism, here.identity, told);
+}
+
 function told(name: string, genome: Genome, { senses }: Sensed, decision: Decision): PulseFunction {
   const sense = senses[name];
   return {

@@ -1,5 +1,5 @@
 /** Functions whose home this is, and that do not run, are started: after a birth, a power cut, or a cell's death. */
-import { messageOf } from './errors.ts';
+import { explain } from './errors.ts';
 import * as functions from './functions.ts';
 import type { Here } from './here.ts';
 import type { FunctionName, Lineage } from './model.ts';
@@ -16,7 +16,7 @@ export async function tend(here: Here, lineage: Lineage): Promise<readonly Funct
       await functions.resume(here, name);
       begun.push(name);
     } catch (error) {
-      here.log(`${name} does not start: ${messageOf(error)}`);
+      here.log(`${name} does not start: ${explain(error)}`);
     }
   }
   return begun;

@@ -2,13 +2,14 @@
  * What a machine runs all day, without oclif: `divide` (one tick) and `hand OP` (what a parent asks for).
  * `cell divide` with any other flag goes through the CLI, to the same story.
  */
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { divide } from './divide.ts';
 import { CellError, messageOf } from './errors.ts';
 import { openHome } from './here.ts';
 
 const { values, positionals } = parseArgs({ options: { home: { type: 'string' } }, allowPositionals: true });
-const home = values.home ?? process.env.CELL_HOME ?? '';
+const home = resolve(values.home ?? process.env.CELL_HOME ?? '.cell');
 
 async function readInput(): Promise<unknown> {
   const chunks: Buffer[] = [];

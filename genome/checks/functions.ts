@@ -15,6 +15,7 @@ export function checkFunctions(genome: Genome, report: Report): void {
       key: true,
       message: 'the organism performs no function',
       expected: 'web: { run: … }',
+      because: [['functions']],
     });
   }
   const alone = names.length === 1;

@@ -13,6 +13,7 @@ export function checkPlaces(genome: Genome, report: Report): void {
       key: true,
       message: 'there is no cloud to live in',
       expected: 'near: { provider: local }',
+      because: [['clouds']],
     });
   }
   for (const [name, cloud] of Object.entries(genome.clouds)) {

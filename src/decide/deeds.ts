@@ -57,7 +57,7 @@ function perform(draft: Draft, entry: Entry): Verdict {
     case 'birth':
       return birth(draft, by, deed, entry.at);
     case 'give':
-      return give(draft, by, deed);
+      return give(draft, by, deed, entry.at);
     case 'drop':
       return drop(draft, by, deed);
     case 'entrust':
@@ -171,7 +171,7 @@ function birth(draft: Draft, by: CellId, deed: Of<'birth'>, at: number): Verdict
   return 'done';
 }
 
-function give(draft: Draft, by: CellId, deed: Of<'give'>): Verdict {
+function give(draft: Draft, by: CellId, deed: Of<'give'>, at: number): Verdict {
   const homes = draft.homes[deed.function];
   if (homes === undefined) return wrong(`the organism has no function ${deed.function}`);
   if (deed.to === by) return wrong('it gives to itself');
@@ -185,6 +185,7 @@ function give(draft: Draft, by: CellId, deed: Of<'give'>): Verdict {
     if (to !== draft.seederId && draft.cells[to] === undefined) return wait(`the birth of ${deed.to}`);
     if (draft.cells[to]?.state === 'parted') return contradicted(draft, `${deed.to} had said farewell`);
   }
+  d.noteMove(draft, deed.function, at, deed.mode === 'return');
   const stays = deed.mode === 'replicate' || to === by;
   d.setHomes(draft, deed.function, [...homes.filter((home) => stays || home !== by), to]);
   return 'done';

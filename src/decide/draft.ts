@@ -26,6 +26,7 @@ export interface Draft {
   readonly bearers: Table<CellId>;
   readonly heirs: Table<CellId>;
   readonly replicated: Set<FunctionName>;
+  readonly moves: Table<Ledger['moves'][string]>;
   lastSwitch: Ledger['lastSwitch'];
   readonly pending: Map<CellId, Entry[]>;
   readonly waitsFor: Table<string>;
@@ -51,6 +52,7 @@ export function emptyDraft(seederId: CellId): Draft {
     bearers: {},
     heirs: {},
     replicated: new Set(),
+    moves: {},
     lastSwitch: null,
     pending: new Map(),
     waitsFor: {},
@@ -78,6 +80,7 @@ export function draftOf(lineage: Lineage, ledger: Ledger): Draft {
     bearers: { ...ledger.bearers },
     heirs: { ...ledger.heirs },
     replicated: new Set(ledger.replicated),
+    moves: { ...ledger.moves },
     lastSwitch: ledger.lastSwitch,
     pending: new Map(Object.entries(ledger.pending).map(([id, entries]) => [id, [...entries]])),
     waitsFor: { ...ledger.waitsFor },
@@ -114,6 +117,7 @@ export function lineageOf(draft: Draft): Lineage {
       bearers: sorted(draft.bearers),
       heirs: sorted(draft.heirs),
       replicated: [...draft.replicated].sort(),
+      moves: sorted(draft.moves),
       lastSwitch,
       pending: sorted(Object.fromEntries(pending)),
       waitsFor: sorted(draft.waitsFor),
@@ -163,6 +167,14 @@ export function setHomes(draft: Draft, name: FunctionName, homes: readonly CellI
   for (const id of after.filter((home) => !before.includes(home))) {
     patch(draft, id, { functions: [...(draft.cells[id]?.functions ?? []), name].sort() });
   }
+}
+
+/** Enough to see a function going to and fro. */
+const MOVES = 16;
+
+export function noteMove(draft: Draft, name: FunctionName, at: number, back: boolean): void {
+  const all = [...(draft.moves[name] ?? []), { at, back }];
+  draft.moves[name] = all.sort((a, b) => a.at - b.at || Number(a.back) - Number(b.back)).slice(-MOVES);
 }
 
 export function childrenOf(draft: Draft, id: CellId): readonly Cell[] {

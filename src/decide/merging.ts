@@ -13,6 +13,27 @@ export interface Merge {
 /** Of the high bound, so much may be filled by both together: a merge that leaves no room would be undone at once. */
 const ROOM = 0.9;
 
+/** A return that is followed by a division within so many times `calm` was a mistake, remembered for so many. */
+const REGROWN_WITHIN = 4;
+const REMEMBERED = 24;
+const MOST_DOUBLINGS = 4;
+
+/**
+ * How often a function of this cell was returned only to be given away again soon. Each time doubles how long this cell
+ * must be calm, as routers damp a route that flaps (RFC 2439): the load may be one that no measure shows beforehand.
+ */
+function flaps(view: View, now: number): number {
+  const { calm } = view.genome.rhythm;
+  const counts = view.self.functions.map((name) => {
+    const moves = view.lineage.ledger?.moves[name] ?? [];
+    const recent = moves.filter((move) => move.back && now - move.at <= REMEMBERED * calm);
+    return recent.filter(({ at }) =>
+      moves.some((move) => !move.back && move.at > at && move.at - at <= REGROWN_WITHIN * calm),
+    ).length;
+  });
+  return Math.max(0, ...counts);
+}
+
 const stay = (why: string): Merge => ({ action: null, why, intent: null });
 
 export function childrenOf(view: View, id: CellId): readonly Cell[] {
@@ -23,11 +44,12 @@ export function merge(view: View, memory: TickMemory, now: number, random: Rando
   const ordered = view.lineage.orders[view.self.id];
   if (ordered !== undefined) return orderedAway(view, ordered.why);
   const { rhythm } = view.genome;
+  const needed = rhythm.calm * 2 ** Math.min(MOST_DOUBLINGS, flaps(view, now));
   const parent = view.lineage.cells[view.self.parent];
   if (parent === undefined) return stay('not wilting: the first cell stays');
   if (memory.calmSince === null) return stay('not wilting: there is work here');
   const calm = now - memory.calmSince;
-  if (calm < rhythm.calm) return stay(`not wilting: calm for ${span(calm)}, waiting ${span(rhythm.calm - calm)} more`);
+  if (calm < needed) return stay(`not wilting: calm for ${span(calm)}, waiting ${span(needed - calm)} more`);
   const obstacle = hindrance(view) ?? parentsRefusal(view, parent, memory, now);
   if (obstacle !== null) return stay(`not wilting although calm for ${span(calm)}: ${obstacle}`);
   const why = `calm for ${span(calm)}, and ${parent.name} has room`;

@@ -2,8 +2,9 @@
  * The system's git on one bare repository, with nothing of the user's or the machine's configuration in it: no hooks,
  * no replace objects, no prompts, no translations, no automatic gc.
  */
-import { spawn } from 'node:child_process';
+
 import type { ChildProcessByStdio } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { CellError } from '../errors.ts';
 
@@ -19,7 +20,12 @@ export interface GitOptions {
   readonly maxOutput?: number;
 }
 
-const CONFIG = ['core.hooksPath=/dev/null', 'gc.auto=0', 'core.fsync=committed,loose-object,reference', 'core.bigFileThreshold=8m'];
+const CONFIG = [
+  'core.hooksPath=/dev/null',
+  'gc.auto=0',
+  'core.fsync=committed,loose-object,reference',
+  'core.bigFileThreshold=8m',
+];
 
 /** Starts git on a repository; the caller reads, writes and ends it. */
 export function spawnGit(dir: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): GitProcess {
@@ -67,6 +73,8 @@ export function ended(child: GitProcess, args: readonly string[], timeoutMs = 60
     const timer = setTimeout(() => {
       late = true;
       child.kill('SIGKILL');
+      child.stdout.destroy(); // a process that git started may hold it open
+      child.stderr.destroy();
     }, timeoutMs);
     child.on('error', (cause) => {
       clearTimeout(timer);

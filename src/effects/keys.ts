@@ -4,8 +4,17 @@
  * Only node:crypto: every tick loads this. OpenSSH's unencrypted private key format (PROTOCOL.key in its source) is
  * small enough to be read and written here, and Node can neither.
  */
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, sign, verify as verifySignature } from 'node:crypto';
+
 import type { KeyObject } from 'node:crypto';
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  randomBytes,
+  sign,
+  verify as verifySignature,
+} from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CellError } from '../errors.ts';
@@ -41,7 +50,10 @@ export function generateHostKey(): { readonly privatePem: string; readonly publi
 export function identityFrom(privatePem: string): Identity {
   const { seed, raw } = decodePrivate(privatePem);
   const x = raw.toString('base64url');
-  const key = createPrivateKey({ key: { kty: 'OKP', crv: 'Ed25519', d: seed.toString('base64url'), x }, format: 'jwk' });
+  const key = createPrivateKey({
+    key: { kty: 'OKP', crv: 'Ed25519', d: seed.toString('base64url'), x },
+    format: 'jwk',
+  });
   const publicKey = publicLine(raw);
   const identity = { id: cellId(publicKey), publicKey, sign: (bytes: Uint8Array) => sign(null, bytes, key) };
   return Object.defineProperty(identity, 'privatePem', { value: privatePem, enumerable: false }) as Identity;
@@ -54,7 +66,10 @@ export function loadIdentity(home: string): Identity {
   try {
     pem = readFileSync(file, 'utf8');
   } catch (cause) {
-    throw new CellError('NOT_FOUND', `There is no key at ${file}`, { cause, suggestion: '`cell doctor` says what this home lacks.' });
+    throw new CellError('NOT_FOUND', `There is no key at ${file}`, {
+      cause,
+      suggestion: '`cell doctor` says what this home lacks.',
+    });
   }
   return identityFrom(pem);
 }
@@ -64,7 +79,8 @@ export function ensureIdentity(home: string): Identity {
   try {
     return loadIdentity(home);
   } catch (error) {
-    if (!(error instanceof CellError && (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT')) throw error;
+    if (!(error instanceof CellError && (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT'))
+      throw error;
   }
   return saveIdentity(home, generateHostKey().privatePem);
 }
@@ -108,7 +124,9 @@ export function isPublicKey(text: unknown): text is PublicKey {
 function keyBlob(publicKey: PublicKey): Buffer {
   const line = publicKey.split(' ').slice(0, 2).join(' ');
   if (!isPublicKey(line)) {
-    throw new CellError('NOT_FOUND', 'This is no Ed25519 public key', { suggestion: 'Give a line such as: ssh-ed25519 AAAA…' });
+    throw new CellError('NOT_FOUND', 'This is no Ed25519 public key', {
+      suggestion: 'Give a line such as: ssh-ed25519 AAAA…',
+    });
   }
   return Buffer.from(line.slice(TYPE.length + 1), 'base64');
 }
@@ -146,8 +164,19 @@ function encodePrivate(seed: Buffer, raw: Buffer): string {
   const open = Buffer.concat([check, check, text(TYPE), text(raw), text(Buffer.concat([seed, raw])), text('')]);
   const padding = Buffer.from(Array.from({ length: (8 - (open.length % 8)) % 8 }, (_, index) => index + 1));
   const blob = Buffer.concat([text(TYPE), text(raw)]);
-  const body = [MAGIC, text('none'), text('none'), text(''), uint32(1), text(blob), text(Buffer.concat([open, padding]))];
-  const lines = Buffer.concat(body).toString('base64').match(/.{1,70}/g) ?? [];
+  const body = [
+    MAGIC,
+    text('none'),
+    text('none'),
+    text(''),
+    uint32(1),
+    text(blob),
+    text(Buffer.concat([open, padding])),
+  ];
+  const lines =
+    Buffer.concat(body)
+      .toString('base64')
+      .match(/.{1,70}/g) ?? [];
   return `${[BEGIN, ...lines, END].join('\n')}\n`;
 }
 
@@ -165,7 +194,8 @@ function decodePrivate(pem: string): { readonly seed: Buffer; readonly raw: Buff
     if (outer.uint32() !== 1) throw new Error('it holds several keys');
     outer.string();
     const inner = reader(outer.string());
-    if (inner.uint32() !== inner.uint32()) throw new Error('its check numbers differ');
+    const check = inner.uint32();
+    if (inner.uint32() !== check) throw new Error('its check numbers differ');
     if (inner.string().toString() !== TYPE) throw new Error('it is not an Ed25519 key');
     const raw = inner.string();
     const pair = inner.string();

@@ -95,7 +95,7 @@ export async function bootMachine(folder: string, exit: () => void): Promise<Mac
     supervisor,
     builtIn,
     // After the answer to `systemctl poweroff` has left.
-    powerOff: () => void setTimeout(() => void powerOff(), 10),
+    powerOff: () => void setTimeout(() => void powerOff(), 100),
   });
   stopCron = startCron({ root, env, spawn });
   supervisor.boot();

@@ -175,9 +175,9 @@ function valueProblem(type: RecordType, value: string): string | null {
   if (type === 'AAAA') return isIPv6(value) && !value.includes('%') ? null : `${value} is not an IPv6 address`;
   if (type === 'CNAME') return isName(canonical(value)) ? null : `${value} is not a name`;
   if (type === 'TXT') return Buffer.byteLength(value) <= 4096 ? null : 'a text of more than 4096 bytes';
-  const match = /^(\d{1,5}) (\d{1,5}) (\d{1,5}) (\S+)$/.exec(value);
-  const fits = match?.slice(1, 4).every((number) => Number(number) <= 65_535);
-  return fits && isName(canonical(match[4] as string)) ? null : `${value} is not PRIORITY WEIGHT PORT TARGET`;
+  const [, priority, weight, port, target = ''] = /^(\d{1,5}) (\d{1,5}) (\d{1,5}) (\S+)$/.exec(value) ?? [];
+  const fits = [priority, weight, port].every((number) => Number(number ?? Number.NaN) <= 65_535);
+  return fits && isName(canonical(target)) ? null : `${value} is not PRIORITY WEIGHT PORT TARGET`;
 }
 
 /** What keeps a value from being a RecordSet, by key; empty when it is one. */

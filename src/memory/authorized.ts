@@ -31,7 +31,10 @@ export function authorizedKeys({ lineage, self, shells, extra = [], serve }: Doo
 export function knownHosts(lineage: Lineage): string {
   return Object.values(lineage.cells)
     .filter(({ state }) => state !== 'gone')
-    .map(({ reach, hostKey }) => `${reach.sshPort === 22 ? reach.address : `[${reach.address}]:${reach.sshPort}`} ${keyOf(hostKey)}\n`)
+    .map(
+      ({ reach, hostKey }) =>
+        `${reach.sshPort === 22 ? reach.address : `[${reach.address}]:${reach.sshPort}`} ${keyOf(hostKey)}\n`,
+    )
     .sort()
     .join('');
 }

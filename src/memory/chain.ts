@@ -4,8 +4,9 @@
  * Checked here is everything that needs no other feed: the one canonical form, the key whose fingerprint is the feed's
  * name, the hash chain, the commit's bytes and the carried files. Whether the cell was ever born is the lineage's to say.
  */
-import { createHash } from 'node:crypto';
+
 import type { KeyObject } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { cellId, keyObject } from '../effects/keys.ts';
 import type { CellId, Entry } from '../model.ts';
 import type { Refusal } from './entry.ts';
@@ -67,7 +68,13 @@ export async function readFeed(objects: Objects, place: Place, from: Head | null
     }
     key ??= keyObject((entry.deed as { key: string }).key);
     const keyLine: string = head?.key ?? (entry.deed as { key: string }).key;
-    const expected = { organism: place.organism, cell: place.cell, key, seq: head?.entries ?? 0, prev: head?.hash ?? null };
+    const expected = {
+      organism: place.organism,
+      cell: place.cell,
+      key,
+      seq: head?.entries ?? 0,
+      prev: head?.hash ?? null,
+    };
     const refused = verifyEntry(entry, expected);
     if (refused !== null) return stop(refused, id);
     if (head !== null && (entry.deed.kind === 'born' || entry.deed.kind === 'genesis')) {
@@ -93,7 +100,8 @@ async function walk(objects: Objects, tip: string, until: string | null) {
     if (id === until) return answer(true, null);
     const object = await objects.get(id);
     if (object?.type !== 'commit') return answer(false, { reason: 'malformed', why: 'a commit of it is missing' });
-    if (list.push({ id, body: object.body }) > MAX_CHAIN) return answer(false, { reason: 'malformed', why: 'it is too long' });
+    if (list.push({ id, body: object.body }) > MAX_CHAIN)
+      return answer(false, { reason: 'malformed', why: 'it is too long' });
     id = parseCommit(object.body)?.parents[0];
   }
   return answer(false, null);
@@ -106,13 +114,20 @@ function checkFirst(entry: Entry, place: Place): Refusal | null {
   if ((deed.kind !== 'genesis' && deed.kind !== 'born') || deed.kind !== kind) {
     return { reason: entry.seq > 0 ? 'replayed' : 'malformed', why: `it begins with ${deed.kind}, not with ${kind}` };
   }
-  if (deed.kind === 'genesis' && deed.organism !== place.organism) return { reason: 'foreign', why: `it is the genesis of ${deed.organism}` };
-  if (cellId(deed.key) !== place.cell) return { reason: 'stranger', why: 'its key is not the one that the feed is named after' };
+  if (deed.kind === 'genesis' && deed.organism !== place.organism)
+    return { reason: 'foreign', why: `it is the genesis of ${deed.organism}` };
+  if (cellId(deed.key) !== place.cell)
+    return { reason: 'stranger', why: 'its key is not the one that the feed is named after' };
   return null;
 }
 
 /** The files after an entry, or what is wrong: exactly those that it names have changed, to what it says. */
-async function checkFiles(objects: Objects, entry: Entry, tree: string, before: Head['files']): Promise<Head['files'] | string> {
+async function checkFiles(
+  objects: Objects,
+  entry: Entry,
+  tree: string,
+  before: Head['files'],
+): Promise<Head['files'] | string> {
   const said = Object.entries(entry.files);
   if (said.length > MAX_FILES) return 'it carries too many files';
   let listed: Awaited<ReturnType<typeof readTree>> | null = null;

@@ -4,8 +4,9 @@
  * The canonical bytes are JSON with sorted keys and no spaces, behind a prefix that says what is signed, so that a
  * signature over a pulse or anything else can never be passed off as one over an entry.
  */
-import { createHash } from 'node:crypto';
+
 import type { KeyObject } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { Identity } from '../effects/keys.ts';
 import { verify } from '../effects/keys.ts';
 import { CellError } from '../errors.ts';
@@ -35,7 +36,10 @@ export function canonical(value: unknown): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
   const record = value as Record<string, unknown>;
   const names = Object.keys(record).filter((name) => record[name] !== undefined);
-  return `{${names.sort().map((name) => `${JSON.stringify(name)}:${canonical(record[name])}`).join(',')}}`;
+  return `{${names
+    .sort()
+    .map((name) => `${JSON.stringify(name)}:${canonical(record[name])}`)
+    .join(',')}}`;
 }
 
 /** What is signed: everything but the signature. */
@@ -45,7 +49,9 @@ function signedBytes(entry: Omit<Entry, 'sig'> & { readonly sig?: string }): Buf
 
 /** sha256 (hex) of an entry's canonical bytes, signature included: what the next entry's `prev` says. */
 export function entryHash(entry: Entry): string {
-  return createHash('sha256').update(PREFIX + canonical(entry)).digest('hex');
+  return createHash('sha256')
+    .update(PREFIX + canonical(entry))
+    .digest('hex');
 }
 
 /** Signs a deed at the end of a feed. Throws FEED_REFUSED for a deed that others would refuse. */
@@ -66,15 +72,21 @@ export function makeEntry(
   };
   const entry: Entry = { ...open, sig: identity.sign(signedBytes(open)).toString('base64') };
   const wrong = shapes.entry(entry);
-  if (wrong !== null) throw new CellError('FEED_REFUSED', `The deed ${what.deed.kind} cannot be said`, { why: `expected ${wrong}` });
+  if (wrong !== null)
+    throw new CellError('FEED_REFUSED', `The deed ${what.deed.kind} cannot be said`, { why: `expected ${wrong}` });
   return entry;
 }
 
 /** Reasons are lines for people: whatever an error said, they stay one line of bounded length. */
 function oneLine(deed: Deed): Deed {
   if (!('why' in deed) || typeof deed.why !== 'string') return deed;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it removes
-  return { ...deed, why: deed.why.replace(/[\u0000-\u001f\u007f]+/g, ' ').trim().slice(0, MAX_WHY) };
+  return {
+    ...deed,
+    why: deed.why
+      .replace(/\p{Cc}+/gu, ' ')
+      .trim()
+      .slice(0, MAX_WHY),
+  };
 }
 
 /** Reads an entry's JSON. Gives the entry, or why it is none; a text that is not canonical is malformed. */
@@ -104,7 +116,8 @@ export function verifyEntry(
     readonly prev: string | null;
   },
 ): Refusal | null {
-  if (entry.organism !== expected.organism) return { reason: 'foreign', why: `it is of the organism ${entry.organism}` };
+  if (entry.organism !== expected.organism)
+    return { reason: 'foreign', why: `it is of the organism ${entry.organism}` };
   if (entry.cell !== expected.cell) return { reason: 'stranger', why: `it is of the cell ${entry.cell}` };
   if (!verify(expected.key, signedBytes(entry), Buffer.from(entry.sig, 'base64'))) {
     return { reason: 'tampered', why: "its signature is not by the feed's key over what it says" };
@@ -112,7 +125,8 @@ export function verifyEntry(
   if (entry.seq !== expected.seq) {
     return { reason: 'replayed', why: `it is entry ${entry.seq} where ${expected.seq} was to come` };
   }
-  if (entry.prev !== expected.prev) return { reason: 'replayed', why: 'it follows another entry than the one before it' };
+  if (entry.prev !== expected.prev)
+    return { reason: 'replayed', why: 'it follows another entry than the one before it' };
   return null;
 }
 

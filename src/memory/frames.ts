@@ -48,7 +48,12 @@ export function wire(input: Readable, output: Writable, patience: Patience = {})
     drained?.();
   };
   const broken = (error?: Error | null) => {
-    fail(new CellError('SYNC_FAILED', 'The session broke off', { why: error?.message ?? 'the peer closed it', cause: error ?? undefined }));
+    fail(
+      new CellError('SYNC_FAILED', 'The session broke off', {
+        why: error?.message ?? 'the peer closed it',
+        cause: error ?? undefined,
+      }),
+    );
   };
   input.on('data', (chunk: Buffer) => {
     chunks.push(chunk);

@@ -17,7 +17,11 @@ export const GENOME_REF = 'refs/heads/genome';
 /** Writes the files as the genome. Throws FEED_REFUSED when their hash is not `expected`. Gives the commit. */
 export async function writeGenome(dir: string, files: readonly GenomeFile[], expected: string): Promise<string> {
   refuseOther(genomeHash(files), expected);
-  const blobs = files.map(({ path, mode, content }) => ({ path, mode: gitMode(mode), blob: gitObject('blob', content) }));
+  const blobs = files.map(({ path, mode, content }) => ({
+    path,
+    mode: gitMode(mode),
+    blob: gitObject('blob', content),
+  }));
   const trees = treesOf(new Map(blobs.map(({ path, mode, blob }) => [path, { mode, blob: blob.id }])));
   const commit = genomeCommit(trees.at(-1)?.id ?? '', expected);
   await writeObjects(dir, [...blobs.map(({ blob }) => blob), ...trees, commit]);
@@ -29,7 +33,8 @@ export async function writeGenome(dir: string, files: readonly GenomeFile[], exp
 export async function readGenome(objects: Objects, commit: string, expected: string): Promise<GenomeFile[]> {
   const object = await objects.get(commit);
   const parsed = object?.type === 'commit' ? parseCommit(object.body) : null;
-  if (parsed === null) throw new CellError('FEED_REFUSED', 'The genome cannot be read', { why: `${commit} is no commit` });
+  if (parsed === null)
+    throw new CellError('FEED_REFUSED', 'The genome cannot be read', { why: `${commit} is no commit` });
   let files: GenomeFile[];
   try {
     const listed = [...(await readTree(objects, parsed.tree, MAX_GENOME_FILES))];
@@ -52,7 +57,8 @@ export function checkoutGenome(files: readonly GenomeFile[], folder: string): vo
   const root = resolve(folder);
   for (const { path, mode, content } of files) {
     const file = resolve(join(root, path));
-    if (!file.startsWith(root + sep)) throw new CellError('NOT_ALLOWED', `The genome's file ${path} leads out of its folder`);
+    if (!file.startsWith(root + sep))
+      throw new CellError('NOT_ALLOWED', `The genome's file ${path} leads out of its folder`);
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, content);
     chmodSync(file, mode);

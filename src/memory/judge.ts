@@ -73,7 +73,8 @@ export async function judge(objects: Objects, given: Case): Promise<Verdict> {
         if (last === undefined || reading.diverged) return;
         reading = await readFeed(objects, place(cell), known, last);
       }
-      if (reading.diverged && reading.head !== null && known !== null) await condemn(cell, [known.commit, reading.head.commit]);
+      if (reading.diverged && reading.head !== null && known !== null)
+        await condemn(cell, [known.commit, reading.head.commit]);
       else if (!reading.diverged) readings.set(cell, reading);
       if (reading.refusal === null || refused[cell] !== undefined) return;
       const { reason, why, seq } = reading.refusal;
@@ -91,7 +92,8 @@ export async function judge(objects: Objects, given: Case): Promise<Verdict> {
   const feeds = new Map([...readings].filter(([, reading]) => reading.entries.length > 0));
   const lineage = cut.size > 0 ? await refold(objects, given, heads, new Map()) : state.lineage;
   const folded = await foldIn(objects, given, { heads, lineage }, feeds);
-  for (const cell of folded.unknown) refused[cell] ??= { reason: 'stranger', why: 'no feed announces the birth of this cell' };
+  for (const cell of folded.unknown)
+    refused[cell] ??= { reason: 'stranger', why: 'no feed announces the birth of this cell' };
   let taken = 0;
   for (const [cell, reading] of feeds) {
     if (folded.unknown.has(cell) || reading.head === null) continue;
@@ -99,7 +101,9 @@ export async function judge(objects: Objects, given: Case): Promise<Verdict> {
     taken += reading.entries.length;
   }
   // A stranger's bad feed is refused, not kept: evidence is for feeds that are known.
-  const kept = evidence.filter(({ feed }) => from === null || feed === given.seeder || Object.hasOwn(folded.lineage.cells, feed));
+  const kept = evidence.filter(
+    ({ feed }) => from === null || feed === given.seeder || Object.hasOwn(folded.lineage.cells, feed),
+  );
   return { state: { heads, lineage: folded.lineage, stops }, evidence: kept, refused, taken };
 }
 

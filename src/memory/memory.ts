@@ -10,21 +10,21 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { GenomeFile } from '../../genome/bundle.ts';
 import { extend, fold } from '../decide/lineage.ts';
-import { replaceFile } from '../effects/replace.ts';
 import type { Identity } from '../effects/keys.ts';
+import { replaceFile } from '../effects/replace.ts';
 import { CellError } from '../errors.ts';
 import type { CellId, Deed, Entry, Lineage, Pulse } from '../model.ts';
 import type { Head } from './chain.ts';
 import { treesOfFiles } from './chain.ts';
 import { entryHash, makeEntry } from './entry.ts';
-import { judge } from './judge.ts';
 import type { Verdict } from './judge.ts';
+import { judge } from './judge.ts';
 import { withLock } from './lock.ts';
 import { commitOf, feedRef, gitObject } from './objects.ts';
-import { heardAt, publishPulse, readPulses } from './pulses.ts';
 import type { Told } from './pulses.ts';
-import { addEvidence, forksOf, readQuarantine } from './quarantine.ts';
+import { heardAt, publishPulse, readPulses } from './pulses.ts';
 import type { Evidence } from './quarantine.ts';
+import { addEvidence, forksOf, readQuarantine } from './quarantine.ts';
 import type { Objects, RefChange } from './repo.ts';
 import { openObjects, readHeads, tidy, updateRefs, writeObjects } from './repo.ts';
 import type { State } from './state.ts';
@@ -109,18 +109,28 @@ export function openMemory(home: string): Memory {
   let last: State | null = null;
 
   const cells = (heads: ReadonlyMap<string, string>) => {
-    return new Map([...heads].flatMap(([ref, tip]) => (ref.startsWith('cells/') ? [[ref.slice(6), tip] as const] : [])));
+    return new Map(
+      [...heads].flatMap(([ref, tip]) => (ref.startsWith('cells/') ? [[ref.slice(6), tip] as const] : [])),
+    );
   };
   const sameHeads = (state: State, tips: ReadonlyMap<CellId, string>): boolean => {
     const known = Object.entries(state.heads);
     return known.length === tips.size && known.every(([cell, { commit }]) => tips.get(cell) === commit);
   };
-  const load = (): State => (last ??= readState(home, organism, seeder) ?? blank({}));
+  const load = (): State => {
+    last ??= readState(home, organism, seeder) ?? blank({});
+    return last;
+  };
   const blank = (stops: State['stops']): State => ({ heads: {}, lineage: fold({}, seeder), stops });
   const context = { organism, seeder, rules: { fold, extend } };
 
   /** Evidence first, then refs, then the cache: killed between any two, the next recall finishes it. */
-  async function settle(state: State, changes: readonly RefChange[], evidence: readonly Evidence[], objects: Objects): Promise<void> {
+  async function settle(
+    state: State,
+    changes: readonly RefChange[],
+    evidence: readonly Evidence[],
+    objects: Objects,
+  ): Promise<void> {
     const kept: RefChange[] = [];
     if (evidence.length > 0) {
       const all = new Set(addEvidence(home, evidence));
@@ -143,7 +153,10 @@ export function openMemory(home: string): Memory {
     const stops = Object.fromEntries([...forks].map(([cell, { seq }]) => [cell, seq]));
     let state = readState(home, organism, seeder) ?? blank(stops);
     if (JSON.stringify(sorted(state.stops)) !== JSON.stringify(sorted(stops))) state = blank(stops);
-    if (sameHeads(state, tips)) return (last = state);
+    if (sameHeads(state, tips)) {
+      last = state;
+      return state;
+    }
     const objects = await openObjects(dir);
     try {
       const lost = Object.entries(state.heads).filter(([cell]) => !tips.has(cell));
@@ -213,7 +226,9 @@ export function openMemory(home: string): Memory {
       let entry: Entry | undefined;
       for (const { deed, at, files = {} } of said) {
         const blobs = Object.entries(files).map(([path, bytes]) => ({ path, blob: bytes && gitObject('blob', bytes) }));
-        const hashes = blobs.map(({ path, blob }) => [path, blob && createHash('sha256').update(blob.body).digest('hex')] as const);
+        const hashes = blobs.map(
+          ({ path, blob }) => [path, blob && createHash('sha256').update(blob.body).digest('hex')] as const,
+        );
         const place = { organism, seq: head?.entries ?? 0, prev: head?.hash ?? null };
         entry = makeEntry(identity, place, { deed, at, files: Object.fromEntries(hashes) });
         const after = { ...head?.files };
@@ -224,7 +239,13 @@ export function openMemory(home: string): Memory {
         const trees = treesOfFiles(after);
         const commit = commitOf(entry, trees.at(-1)?.id ?? '', head?.commit ?? null);
         await writeObjects(dir, [...blobs.flatMap(({ blob }) => blob ?? []), ...trees, commit]);
-        head = { commit: commit.id, entries: entry.seq + 1, hash: entryHash(entry), files: after, key: identity.publicKey };
+        head = {
+          commit: commit.id,
+          entries: entry.seq + 1,
+          hash: entryHash(entry),
+          files: after,
+          key: identity.publicKey,
+        };
       }
       if (head === null || entry === undefined) throw new Error('nothing was said');
       try {
@@ -243,14 +264,18 @@ export function openMemory(home: string): Memory {
       const listed = (await current()).state.heads[cell]?.files[path];
       if (listed === undefined) return null;
       const object = await reading((objects) => objects.get(listed.blob));
-      return object !== null && createHash('sha256').update(object.body).digest('hex') === listed.sha256 ? object.body : null;
+      return object !== null && createHash('sha256').update(object.body).digest('hex') === listed.sha256
+        ? object.body
+        : null;
     },
 
     async entries(cell) {
       const head = (await current()).state.heads[cell];
       if (head === undefined) return [];
       const { readFeed } = await import('./chain.ts');
-      return reading(async (objects) => (await readFeed(objects, { organism, seeder, cell }, null, head.commit)).entries);
+      return reading(
+        async (objects) => (await readFeed(objects, { organism, seeder, cell }, null, head.commit)).entries,
+      );
     },
 
     ready,
@@ -265,7 +290,8 @@ export function openMemory(home: string): Memory {
     async genomeFiles() {
       const { state, heads } = await current();
       const commit = heads.get('genome');
-      if (commit === undefined) throw new CellError('GENOME_MISSING', 'The genome is not in this memory', { suggestion: 'Run `cell sync`.' });
+      if (commit === undefined)
+        throw new CellError('GENOME_MISSING', 'The genome is not in this memory', { suggestion: 'Run `cell sync`.' });
       const { readGenome } = await import('./genome.ts');
       return reading((objects) => readGenome(objects, commit, state.lineage.genome));
     },
@@ -322,8 +348,13 @@ function readOrganism(home: string): { readonly organism: string; readonly seede
 
 /** A forked feed shows in the lineage like one that said what it could not. */
 function withForks({ lineage, stops }: State): Lineage {
-  const forks = Object.entries(stops).map(([cell, seq]) => [cell, { seq, why: `its owner signed two histories that part at entry ${seq}` }]);
-  return forks.length === 0 ? lineage : { ...lineage, quarantined: { ...lineage.quarantined, ...Object.fromEntries(forks) } };
+  const forks = Object.entries(stops).map(([cell, seq]) => [
+    cell,
+    { seq, why: `its owner signed two histories that part at entry ${seq}` },
+  ]);
+  return forks.length === 0
+    ? lineage
+    : { ...lineage, quarantined: { ...lineage.quarantined, ...Object.fromEntries(forks) } };
 }
 
 function sorted(record: Readonly<Record<string, number>>): [string, number][] {

@@ -1,8 +1,8 @@
 /** The messages of a session, and their shapes: nothing of a peer's is looked at before it has one. */
 import type { CellId, Pulse } from '../model.ts';
 import type { Refusal } from './entry.ts';
-import { unclear } from './frames.ts';
 import type { Wire } from './frames.ts';
+import { unclear } from './frames.ts';
 import { MAX_FEEDS } from './limits.ts';
 import * as shapes from './shapes.ts';
 
@@ -56,7 +56,10 @@ const pair: shapes.Check = (value) => {
   return shapes.commit(value[0]) ?? shapes.commit(value[1]);
 };
 const commitOrNull: shapes.Check = (value) => (value === null ? null : shapes.commit(value));
-const is = (word: string): shapes.Check => (value) => (value === word ? null : word);
+const is =
+  (word: string): shapes.Check =>
+  (value) =>
+    value === word ? null : word;
 const text: shapes.Check = (value) => (typeof value === 'string' && value.length <= 1000 ? null : 'a text');
 const refusal = shapes.shape({ reason: text, why: text });
 const offer = {
@@ -76,7 +79,11 @@ const SHAPES: Readonly<Record<Message['t'], shapes.Check>> = {
   }),
   // each pulse is checked where it is taken in, so that one bad one spoils no other
   pulses: shapes.shape({ t: is('pulses'), list: (value) => (Array.isArray(value) ? null : 'a list') }),
-  news: shapes.shape({ t: is('news'), ...offer, pack: (value) => (typeof value === 'boolean' ? null : 'true or false') }),
+  news: shapes.shape({
+    t: is('news'),
+    ...offer,
+    pack: (value) => (typeof value === 'boolean' ? null : 'true or false'),
+  }),
   done: shapes.shape({ t: is('done'), refused: shapes.mapOf(shapes.CELL_ID, refusal, MAX_FEEDS) }),
   error: shapes.shape({ t: is('error'), why: text }),
 };
@@ -103,7 +110,8 @@ export async function readMessage<Kind extends Message['t']>(
   if (wanted === undefined) throw unclear(`${kinds.join(' or ')} was to come`);
   // A hello of another version may have other fields; its version is looked at first.
   const v = (message as { v?: unknown }).v;
-  if (wanted === 'hello' && v !== PROTOCOL) throw unclear(`it speaks version ${JSON.stringify(v)?.slice(0, 20)}, this program ${PROTOCOL}`);
+  if (wanted === 'hello' && v !== PROTOCOL)
+    throw unclear(`it speaks version ${JSON.stringify(v)?.slice(0, 20)}, this program ${PROTOCOL}`);
   const wrong = SHAPES[wanted](message);
   if (wrong !== null) throw unclear(`in ${wanted}, expected ${wrong}`);
   if (wanted === 'error') throw unclear(`it says: ${(message as Sorry).why}`);

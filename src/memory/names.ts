@@ -6,7 +6,8 @@
  */
 import type { CellId } from '../model.ts';
 
-export const QUALITIES = `amber ample arctic ashen autumn azure balmy bold brass brave breezy bright brisk bronze calm candid
+export const QUALITIES =
+  `amber ample arctic ashen autumn azure balmy bold brass brave breezy bright brisk bronze calm candid
 cedar chalk cheery chief civic clear clever cobalt cool copper coral cosmic cozy crimson crisp cubic dapper daring dawn deep
 deft dewy dusky eager early earthy easy ebony elder ember equal fabled fair fern festive fine firm fleet floral fluent fond
 frank fresh frosty gentle gilded glad golden grand green hardy hazel hearty honest humble indigo ivory jade jolly jovial keen
@@ -14,7 +15,8 @@ kind lemon light lilac lively loyal lucid lucky lunar maple marble mellow merry 
 north oaken ochre olive opal open pearl placid plucky polar prime proud quiet rapid ready royal ruby rustic sage sandy serene
 silver snowy solar steady sunny teal tidal topaz velvet`.split(/\s+/);
 
-export const BEINGS = `adder alder aphid aspen badger bear beaver beech bison birch bobcat bream canary caribou carp civet cicada
+export const BEINGS =
+  `adder alder aphid aspen badger bear beaver beech bison birch bobcat bream canary caribou carp civet cicada
 clover cobra condor corgi cougar coyote crane cricket crow curlew cypress daisy deer dingo dove dolphin drake eagle eel egret elk elm
 ermine falcon fennec ferret finch fir fox frog gannet gecko gibbon goose grouse gull hare hawk hamster heron hornet ibex ibis iguana
 impala iris jackal jay kestrel kiwi koala lark lemur lily linnet lion lizard llama lobster lotus lynx macaw magpie mallow marmot

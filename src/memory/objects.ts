@@ -38,7 +38,8 @@ export function treesOf(files: ReadonlyMap<string, TreeFile>): GitObject[] {
     }
     for (const [name, inside] of folders) rows.push({ name, mode: '40000', id: build(inside).id });
     // git sorts by bytes, a folder as if its name ended in a slash
-    const order = (row: { name: string; mode: string }) => Buffer.from(row.mode === '40000' ? `${row.name}/` : row.name);
+    const order = (row: { name: string; mode: string }) =>
+      Buffer.from(row.mode === '40000' ? `${row.name}/` : row.name);
     rows.sort((a, b) => Buffer.compare(order(a), order(b)));
     const tree = gitObject(
       'tree',

@@ -13,7 +13,12 @@ import type { Objects } from './repo.ts';
 import { openObjects } from './repo.ts';
 
 /** Sends a pack with `tips` and what they need, without what the commits `known` reach. */
-export async function givePack(wire: Wire, dir: string, tips: readonly string[], known: readonly string[]): Promise<void> {
+export async function givePack(
+  wire: Wire,
+  dir: string,
+  tips: readonly string[],
+  known: readonly string[],
+): Promise<void> {
   const there: string[] = [];
   if (known.length > 0) {
     const objects = await openObjects(dir);

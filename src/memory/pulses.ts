@@ -10,7 +10,7 @@ import type { Identity } from '../effects/keys.ts';
 import { verify } from '../effects/keys.ts';
 import { replaceFile } from '../effects/replace.ts';
 import { CellError } from '../errors.ts';
-import type { CellId, Lineage, Pulse, PublicKey } from '../model.ts';
+import type { CellId, Lineage, PublicKey, Pulse } from '../model.ts';
 import { canonical } from './entry.ts';
 import { MAX_PULSE, MAX_WHY } from './limits.ts';
 import * as shapes from './shapes.ts';
@@ -26,7 +26,8 @@ export interface Merged {
 const PREFIX = 'cell/pulse/1\n';
 const folderOf = (home: string) => join(home, 'pulses');
 const fileOf = (home: string, cell: CellId) => join(folderOf(home), `${cell}.json`);
-const signedBytes = (pulse: Omit<Pulse, 'sig'> & { sig?: string }) => Buffer.from(PREFIX + canonical({ ...pulse, sig: undefined }));
+const signedBytes = (pulse: Omit<Pulse, 'sig'> & { sig?: string }) =>
+  Buffer.from(PREFIX + canonical({ ...pulse, sig: undefined }));
 
 /** The pulses kept in a home. One that cannot be read is as if it were not there: the next one replaces it. */
 export function readPulses(home: string): Readonly<Record<CellId, Pulse>> {
@@ -48,8 +49,7 @@ export function heardAt(home: string): Readonly<Record<CellId, number>> {
 /** Signs what a cell says of itself and keeps it. Throws NOT_ALLOWED for more than MAX_PULSE bytes. */
 export function publishPulse(home: string, organism: string, identity: Identity, told: Told): Pulse {
   const seq = (readPulse(home, identity.id)?.seq ?? 0) + 1;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it removes
-  const why = told.why.replace(/[\u0000-\u001f\u007f]+/g, ' ').slice(0, MAX_WHY);
+  const why = told.why.replace(/\p{Cc}+/gu, ' ').slice(0, MAX_WHY);
   const open = { ...told, v: 1 as const, organism, cell: identity.id, seq, why };
   const pulse: Pulse = { ...open, sig: identity.sign(signedBytes(open)).toString('base64') };
   const wrong = shapeOf(pulse);
@@ -103,7 +103,9 @@ function keep(home: string, pulse: Pulse): void {
 
 function kept(home: string): CellId[] {
   try {
-    return readdirSync(folderOf(home)).flatMap((name) => (/^[a-z2-7]{26}\.json$/.test(name) ? [name.slice(0, 26)] : []));
+    return readdirSync(folderOf(home)).flatMap((name) =>
+      /^[a-z2-7]{26}\.json$/.test(name) ? [name.slice(0, 26)] : [],
+    );
   } catch {
     return [];
   }

@@ -29,7 +29,10 @@ export interface Evidence {
 
 export function readQuarantine(home: string): readonly Evidence[] {
   try {
-    const { v, items } = JSON.parse(readFileSync(join(home, 'quarantine.json'), 'utf8')) as { v: number; items: Evidence[] };
+    const { v, items } = JSON.parse(readFileSync(join(home, 'quarantine.json'), 'utf8')) as {
+      v: number;
+      items: Evidence[];
+    };
     return v === 1 && Array.isArray(items) ? items : [];
   } catch {
     return []; // absent, or cut off by a crash of an older kind: forks are proven again by the next peer that knows
@@ -51,7 +54,9 @@ export function addEvidence(home: string, found: readonly Evidence[]): readonly 
 }
 
 /** Where each forked feed ends: the earliest fork that is proven. */
-export function forksOf(items: readonly Evidence[]): ReadonlyMap<CellId, Evidence & { readonly fork: readonly [string, string] }> {
+export function forksOf(
+  items: readonly Evidence[],
+): ReadonlyMap<CellId, Evidence & { readonly fork: readonly [string, string] }> {
   const forks = new Map<CellId, Evidence & { readonly fork: readonly [string, string] }>();
   for (const item of items) {
     if (item.fork !== null && item.seq < (forks.get(item.feed)?.seq ?? Number.POSITIVE_INFINITY)) {

@@ -5,10 +5,22 @@
  * starts no process. Refs are only ever changed by `git update-ref`, with the old value named.
  */
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
-import { CellError } from '../errors.ts';
 import type { GitProcess } from '../effects/git.ts';
+import { CellError } from '../errors.ts';
 import { LEFTOVER_MS, MANY_LOOSE, MANY_PACKS, MANY_REFS, MAX_OBJECT } from './limits.ts';
 import type { GitObject, TreeFile } from './objects.ts';
 import { parseTree } from './objects.ts';
@@ -125,7 +137,10 @@ export async function openObjects(dir: string, env: Readonly<Record<string, stri
         continue;
       }
       const length = Number(size);
-      if (length > MAX_OBJECT) return fail(`an object has ${length} bytes; at most ${MAX_OBJECT} are read`);
+      if (length > MAX_OBJECT) {
+        fail(`an object has ${length} bytes; at most ${MAX_OBJECT} are read`);
+        return;
+      }
       need = end + 1 + length + 1;
       if (buffer.length < need) break;
       waiting.shift()?.resolve({ type: type ?? '', body: Buffer.from(buffer.subarray(end + 1, end + 1 + length)) });
@@ -164,7 +179,8 @@ export async function readTree(objects: Objects, tree: string, max: number): Pro
     if (object?.type !== 'tree' || depth > 32) throw new Error('a tree is missing or too deep');
     for (const row of parseTree(object.body)) {
       if (row.mode === '40000') await walk(row.id, `${prefix}${row.name}/`, depth + 1);
-      else if (row.mode === '100644' || row.mode === '100755') files.set(prefix + row.name, { mode: row.mode, blob: row.id });
+      else if (row.mode === '100644' || row.mode === '100755')
+        files.set(prefix + row.name, { mode: row.mode, blob: row.id });
       else throw new Error(`${prefix}${row.name} is neither a file nor a folder`);
       if (files.size > max) throw new Error(`there are more than ${max} files`);
     }

@@ -69,8 +69,10 @@ async function exchange(wire: Wire, { memory, self, peer }: SessionOptions): Pro
   // 1. Hello
   const mine = await helloOf(memory, self);
   const [theirs] = await Promise.all([readMessage(wire, 'hello'), sendMessage(wire, mine.hello)]);
-  if (theirs.organism !== memory.organism) throw refusal(`it is of the organism ${theirs.organism}, this is ${memory.organism}`);
-  if (peer !== undefined && theirs.from !== peer) throw refusal(`it says it is ${theirs.from}, where ${peer} was to answer`);
+  if (theirs.organism !== memory.organism)
+    throw refusal(`it is of the organism ${theirs.organism}, this is ${memory.organism}`);
+  if (peer !== undefined && theirs.from !== peer)
+    throw refusal(`it says it is ${theirs.from}, where ${peer} was to answer`);
 
   // 2. News, and at the same time 3. what comes from the other side
   const news = newsFor(mine.hello, theirs);
@@ -127,13 +129,21 @@ function* pulsesFor(memory: Memory, theirs: Hello, lineage: Lineage) {
   if (list.length > 0) yield { t: 'pulses' as const, list };
 }
 
-async function give(wire: Wire, memory: Memory, news: News, theirs: Hello, pulses: ReturnType<typeof pulsesFor>): Promise<void> {
+async function give(
+  wire: Wire,
+  memory: Memory,
+  news: News,
+  theirs: Hello,
+  pulses: ReturnType<typeof pulsesFor>,
+): Promise<void> {
   for (const message of pulses) await sendMessage(wire, message);
   await sendMessage(wire, news);
   if (!news.pack) return;
   const tips = [...Object.values(news.heads).map(([commit]) => commit), ...Object.values(news.forks).flat()];
   if (news.genome !== null) tips.push(news.genome);
-  const known = [...new Set([...Object.keys(news.heads), ...Object.keys(news.forks)])].flatMap((cell) => theirs.heads[cell]?.[0] ?? []);
+  const known = [...new Set([...Object.keys(news.heads), ...Object.keys(news.forks)])].flatMap(
+    (cell) => theirs.heads[cell]?.[0] ?? [],
+  );
   const { givePack } = await import('./pack.ts');
   await givePack(wire, memory.dir, tips, known);
 }
@@ -150,7 +160,8 @@ async function receive(
   while (news === null) {
     const message = await readMessage(wire, 'pulses', 'news');
     if (message.t === 'news') news = message;
-    else if (message.list.length === 0 || pulses.push(...message.list) > MAX_FEEDS) throw refusal('it sends too many pulses');
+    else if (message.list.length === 0 || pulses.push(...message.list) > MAX_FEEDS)
+      throw refusal('it sends too many pulses');
   }
   let accepted: Awaited<ReturnType<Memory['accept']>> = { refused: {}, taken: 0, genome: false };
   if (news.pack) {

@@ -13,22 +13,28 @@ export type Check = (value: unknown) => string | null;
 export const CELL_ID = /^[a-z2-7]{26}$/;
 export const COMMIT = /^[0-9a-f]{40}$/;
 const NAME = /^[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?$/;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it forbids
-const CONTROL = /[\u0000-\u001f\u007f]/;
+const CONTROL = /\p{Cc}/u;
 
 const matches = (pattern: RegExp, expected: string): Check => {
   return (value) => (typeof value === 'string' && pattern.test(value) ? null : expected);
 };
 const text = (max: number): Check => {
-  return (value) => (typeof value === 'string' && value.length <= max && !CONTROL.test(value) ? null : `one line of at most ${max}`);
+  return (value) =>
+    typeof value === 'string' && value.length <= max && !CONTROL.test(value) ? null : `one line of at most ${max}`;
 };
 const integer = (min: number, max: number): Check => {
-  return (value) => (Number.isInteger(value) && (value as number) >= min && (value as number) <= max ? null : `a whole number from ${min} to ${max}`);
+  return (value) =>
+    Number.isInteger(value) && (value as number) >= min && (value as number) <= max
+      ? null
+      : `a whole number from ${min} to ${max}`;
 };
 const oneOf = (...words: readonly string[]): Check => {
   return (value) => (words.includes(value as string) ? null : `one of ${words.join(', ')}`);
 };
-const nullOr = (check: Check): Check => (value) => (value === null ? null : check(value));
+const nullOr =
+  (check: Check): Check =>
+  (value) =>
+    value === null ? null : check(value);
 const listOf = (check: Check, max: number): Check => {
   return (value) => {
     if (!Array.isArray(value) || value.length > max) return `a list of at most ${max}`;

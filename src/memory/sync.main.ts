@@ -5,21 +5,26 @@
  * (SSH_ORIGINAL_COMMAND) is never looked at. It must start fast, since it is most of what a sync costs: nothing is
  * imported here but the session, which needs only Node's own modules.
  */
-import { parseArgs } from 'node:util';
 import { loadIdentity } from '../effects/keys.ts';
 import { messageOf } from '../errors.ts';
 import { openMemory } from './memory.ts';
 import { converse } from './session.ts';
 
-const { values } = parseArgs({
-  options: { home: { type: 'string' }, peer: { type: 'string' }, serve: { type: 'boolean' } },
-  allowPositionals: true, // the word `sync`, when it comes by the shim
-});
+/** The value after a flag. No parser: this line of arguments is written by us, and a parser costs as much as a sync. */
+function flag(name: string): string | undefined {
+  const at = process.argv.indexOf(name);
+  return at < 0 ? undefined : process.argv[at + 1];
+}
 
 try {
-  const home = values.home ?? process.env['CELL_HOME'];
-  if (home === undefined || values.peer === undefined) throw new Error('--home (or CELL_HOME) and --peer are needed');
-  await converse(process.stdin, process.stdout, { memory: openMemory(home), self: loadIdentity(home).id, peer: values.peer });
+  const home = flag('--home') ?? process.env['CELL_HOME'];
+  const peer = flag('--peer');
+  if (home === undefined || peer === undefined) throw new Error('--home (or CELL_HOME) and --peer are needed');
+  await converse(process.stdin, process.stdout, {
+    memory: openMemory(home),
+    self: loadIdentity(home).id,
+    peer,
+  });
 } catch (error) {
   const why = (error as { why?: string }).why;
   process.stderr.write(`cell sync: ${messageOf(error)}${why === undefined ? '' : `: ${why}`}\n`);

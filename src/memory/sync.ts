@@ -8,16 +8,16 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { replaceFile } from '../effects/replace.ts';
 import type { Identity } from '../effects/keys.ts';
+import { replaceFile } from '../effects/replace.ts';
 import { CellError, messageOf } from '../errors.ts';
 import { layout } from '../layout.ts';
 import type { CellId, PublicKey, Reach } from '../model.ts';
 import type { Patience } from './frames.ts';
 import { CONNECT_S } from './limits.ts';
 import { openMemory } from './memory.ts';
-import { converse } from './session.ts';
 import type { SessionResult } from './session.ts';
+import { converse } from './session.ts';
 
 export interface Peer {
   readonly id?: CellId;
@@ -47,7 +47,9 @@ export interface PeerResult {
 export async function syncWith(peer: Peer, { home, identity, patience }: SyncOptions): Promise<SyncResult> {
   const started = performance.now();
   const memory = openMemory(home);
-  const child = spawn('ssh', ['-T', ...sshArguments(peer, home), serveCommand(peer.reach, identity.id)], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn('ssh', ['-T', ...sshArguments(peer, home), serveCommand(peer.reach, identity.id)], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
   let stderr = '';
   child.stderr.on('data', (chunk: Buffer) => {
     stderr = (stderr + chunk.toString('utf8')).slice(-4000);
@@ -60,7 +62,12 @@ export async function syncWith(peer: Peer, { home, identity, patience }: SyncOpt
     child.on('close', () => resolve());
   });
   try {
-    const result = await converse(child.stdout, child.stdin, { memory, self: identity.id, peer: peer.id, ...(patience && { patience }) });
+    const result = await converse(child.stdout, child.stdin, {
+      memory,
+      self: identity.id,
+      peer: peer.id,
+      ...(patience && { patience }),
+    });
     return { ...result, ms: performance.now() - started };
   } catch (error) {
     // ssh says why before it ends; it is ended if it does not within a moment
@@ -85,7 +92,8 @@ export async function syncAll(
       try {
         results[index] = { id: peer.id, ok: true, result: await syncWith(peer, options) };
       } catch (error) {
-        const why = error instanceof CellError && error.why !== undefined ? `${error.message}: ${error.why}` : messageOf(error);
+        const why =
+          error instanceof CellError && error.why !== undefined ? `${error.message}: ${error.why}` : messageOf(error);
         results[index] = { id: peer.id, ok: false, why };
       }
     }
@@ -127,7 +135,19 @@ export function sshArguments({ reach, hostKey }: Pick<Peer, 'reach' | 'hostKey'>
     LogLevel: 'ERROR',
   };
   const flags = Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
-  return ['-F', 'none', '-i', join(home, 'key'), '-p', String(reach.sshPort), '-l', reach.user, ...flags, '--', reach.address];
+  return [
+    '-F',
+    'none',
+    '-i',
+    join(home, 'key'),
+    '-p',
+    String(reach.sshPort),
+    '-l',
+    reach.user,
+    ...flags,
+    '--',
+    reach.address,
+  ];
 }
 
 /** What is asked for; a forced command there answers whatever is asked, and a door with a shell needs to be told. */
@@ -145,7 +165,11 @@ function explained(error: unknown, { reach }: Peer, stderr: string): CellError {
       cause: error,
     });
   }
-  if (/refused|timed out|no route|unreachable|could not resolve|closed by|reset by|Permission denied|did not start/i.test(said)) {
+  if (
+    /refused|timed out|no route|unreachable|could not resolve|closed by|reset by|Permission denied|did not start/i.test(
+      said,
+    )
+  ) {
     return new CellError('MACHINE_UNREACHABLE', `No sync with ${where}`, { why: said, cause: error });
   }
   const own = error instanceof CellError ? error : null;

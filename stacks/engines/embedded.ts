@@ -4,6 +4,7 @@
  */
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { messageOf } from '../../src/errors.ts';
 import type { Registry } from '../handlers.ts';
 import type { Bindings, StackPlan } from '../stack.ts';
 import {
@@ -16,9 +17,8 @@ import {
 } from './checkpoint.ts';
 import type { Engine, EngineOptions, Portable, StackResult } from './engine.ts';
 import { carried, corrupt, locked } from './failures.ts';
-import { forgetStack, holding, passphraseOf, type StackHome, stackHome } from './home.ts';
+import { holding, passphraseOf, type StackHome, stackHome } from './home.ts';
 import { programOf } from './programs.ts';
-import { messageOf } from '../../src/errors.ts';
 
 const EMPTY: Checkpoint = { resources: [], pending: [] };
 
@@ -67,6 +67,12 @@ export class EmbeddedEngine implements Engine {
     return this.run(stack, (run) => run.refresh());
   }
 
+  async forget(stack: string): Promise<void> {
+    const home = this.home(stack);
+    if (!existsSync(home.folder)) return;
+    await holding(stack, home, async () => rmSync(home.folder, { recursive: true, force: true }));
+  }
+
   async export(stack: string): Promise<Portable | null> {
     const home = this.home(stack);
     const checkpoint = readCheckpoint(stack, home);
@@ -86,10 +92,6 @@ export class EmbeddedEngine implements Engine {
     const home = this.home(stack);
     // Sealed anew with the passphrase of this home: nobody who kept the sender's copy opens what comes later.
     await holding(stack, home, async () => writeCheckpoint(stack, home, checkpoint, passphraseOf(home)));
-  }
-
-  async forget(stack: string): Promise<void> {
-    forgetStack(this.home(stack));
   }
 
   async list(): Promise<readonly string[]> {

@@ -11,7 +11,8 @@ export function failed(
   secrets: readonly string[],
 ): CellError {
   const cause = redacted(thrown, secrets);
-  const why = cause instanceof CellError && cause.why !== undefined ? `${cause.message}: ${cause.why}` : messageOf(cause);
+  const why =
+    cause instanceof CellError && cause.why !== undefined ? `${cause.message}: ${cause.why}` : messageOf(cause);
   return new CellError('STACK_FAILED', `stack ${stack}: could not ${doing}${resource === null ? '' : ` ${resource}`}`, {
     why,
     suggestion:
@@ -37,7 +38,8 @@ export function refusedInputs(
 export function locked(stack: string, why: string): CellError {
   return new CellError('STACK_LOCKED', `stack ${stack} is being worked on`, {
     why,
-    suggestion: 'Wait until that is done. A lock of a dead process is taken over by itself; nothing needs to be removed.',
+    suggestion:
+      'Wait until that is done. A lock of a dead process is taken over by itself; nothing needs to be removed.',
     fields: { stack },
   });
 }
@@ -60,7 +62,10 @@ export function corrupt(path: string, why: string): CellError {
 }
 
 /** Refuses a portable that another engine or version wrote. */
-export function carried(portable: { readonly v: number; readonly engine: string; readonly stack: string }, engine: string): void {
+export function carried(
+  portable: { readonly v: number; readonly engine: string; readonly stack: string },
+  engine: string,
+): void {
   if (portable.v === 1 && portable.engine === engine) return;
   throw new CellError('CHECKPOINT_CORRUPT', `the checkpoint of stack ${portable.stack} cannot be taken in`, {
     why: `it is of engine ${portable.engine}, version ${portable.v}; this is engine ${engine}, version 1`,
@@ -68,4 +73,3 @@ export function carried(portable: { readonly v: number; readonly engine: string;
     fields: { stack: portable.stack },
   });
 }
-

@@ -5,7 +5,18 @@
  * another cell opens nothing but that stack.
  */
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { CellError } from '../../src/errors.ts';
 import type { EngineName } from '../stack.ts';
@@ -59,11 +70,6 @@ export async function holding<T>(
     clearInterval(renewal);
     lease.release();
   }
-}
-
-/** Drops a stack's folder: another home owns it now. */
-export function forgetStack({ folder }: StackHome): void {
-  rmSync(folder, { recursive: true, force: true });
 }
 
 /** The stack's passphrase, made at its first use (mode 0600). Call it with the lease. */

@@ -35,7 +35,8 @@ export class Preview {
       const findings = handler.check(inputs).filter(({ key }) => !unknown.includes(key));
       if (findings.length > 0) throw refusedInputs(this.stack, name, findings);
       const known = this.checkpoint.resources.find((one) => one.type === type && one.name === name);
-      const keys = known === undefined ? [] : [...new Set([...keysThatDiffer(known.inputs.values, inputs), ...unknown])].sort();
+      const keys =
+        known === undefined ? [] : [...new Set([...keysThatDiffer(known.inputs.values, inputs), ...unknown])].sort();
       const unfinished = this.checkpoint.pending.some((one) => one.type === type && one.name === name);
       const operation: Operation =
         known === undefined

@@ -27,6 +27,11 @@ export function outputsIn({ deployment }: Deployment): Record<string, Inputs> {
   return outputs;
 }
 
+/** The resources of the program, in the order they were made. */
+export function resourcesIn({ deployment }: Deployment): readonly { readonly type: string; readonly name: string }[] {
+  return (deployment.resources ?? []).filter(isOfProgram).map(({ type, urn }) => ({ type, name: nameOf(urn) }));
+}
+
 /** Every secret text of a deployment that was exported with its secrets. */
 export function secretsIn({ deployment }: Deployment): readonly string[] {
   return (deployment.resources ?? []).flatMap(({ inputs = {}, outputs = {} }) =>

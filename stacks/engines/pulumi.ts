@@ -10,16 +10,16 @@ import { CellError } from '../../src/errors.ts';
 import type { Registry } from '../handlers.ts';
 import type { Program } from '../program.ts';
 import type { Bindings, StackPlan } from '../stack.ts';
-import type { Engine, Portable, StackResult } from './engine.ts';
+import type { Change, Engine, Portable, StackResult } from './engine.ts';
 import { carried, failed, interrupted } from './failures.ts';
-import { forgetStack, holding, stackHome, writeDurably } from './home.ts';
+import { holding, passphraseOf, stackHome, writeDurably } from './home.ts';
 import type { EngineSetup } from './index.ts';
 import { keysThatDiffer } from './json.ts';
 import { programOf } from './programs.ts';
 import { Events } from './pulumi.events.ts';
 import { findPulumi, missing } from './pulumi.find.ts';
 import { clearLeftovers } from './pulumi.leftovers.ts';
-import { outputsIn, secretsIn, settle } from './pulumi.state.ts';
+import { outputsIn, resourcesIn, secretsIn, settle } from './pulumi.state.ts';
 import { PulumiWorkspace } from './pulumi.workspace.ts';
 import { textsOfCredentials } from './secrets.ts';
 
@@ -55,7 +55,9 @@ export class PulumiEngine implements Engine {
     const secrets = Object.values(bindings.secrets ?? {});
     const look = async (workspace: PulumiWorkspace) => {
       const outputs = workspace.exists() ? outputsIn(await workspace.export(true)) : {};
-      const result = await this.call(workspace, program, 'preview', secrets, (stack, options) => stack.preview(options));
+      const result = await this.call(workspace, program, 'preview', secrets, (stack, options) =>
+        stack.preview(options),
+      );
       return { ...result, outputs };
     };
     const workspace = this.workspace(plan.name);
@@ -73,7 +75,14 @@ export class PulumiEngine implements Engine {
     const program = await programOf(plan, bindings);
     const secrets = Object.values(bindings.secrets ?? {});
     return this.changing(plan.name, async (workspace, lost) => {
-      const result = await this.call(workspace, program, 'update', secrets, (stack, options) => stack.up(options), lost);
+      const result = await this.call(
+        workspace,
+        program,
+        'update',
+        secrets,
+        (stack, options) => stack.up(options),
+        lost,
+      );
       return { ...result, outputs: outputsIn(await workspace.export(true)) };
     });
   }
@@ -96,29 +105,36 @@ export class PulumiEngine implements Engine {
       const exported = await workspace.export(true);
       const before = outputsIn(exported);
       const secrets = secretsIn(exported);
-      const { changes } = await this.call(
+      await this.call(
         workspace,
         undefined,
         'refresh',
         secrets,
         (one, options) => one.refresh(options),
         lost,
+        () => undefined,
       );
       const outputs = outputsIn(await workspace.export(true));
-      return {
-        outputs,
-        changes: changes.map((change) => ({
-          ...change,
-          keys: change.operation === 'update' ? keysThatDiffer(before[change.name] ?? {}, outputs[change.name] ?? {}) : [],
-        })),
-      };
+      // Pulumi's events call a resource unchanged when only its outputs drifted, so the two deployments are compared.
+      const changes = resourcesIn(exported).map(({ type, name }): Change => {
+        const now = outputs[name];
+        const keys = now === undefined ? [] : keysThatDiffer(before[name] ?? {}, now);
+        return { operation: now === undefined ? 'delete' : keys.length > 0 ? 'update' : 'same', type, name, keys };
+      });
+      for (const change of changes) if (change.operation !== 'same') this.setup.onChange?.(change);
+      return { changes, outputs };
     });
+  }
+
+  async forget(stack: string): Promise<void> {
+    const { folder } = this.workspace(stack).home;
+    if (!existsSync(folder)) return;
+    await this.changing(stack, async () => rmSync(folder, { recursive: true, force: true }), false);
   }
 
   async export(stack: string): Promise<Portable | null> {
     const workspace = this.workspace(stack);
     if (!workspace.exists()) return null;
-    const { passphraseOf } = await import('./home.ts');
     const checkpoint = (await workspace.export(false)) as unknown as Portable['checkpoint'];
     return { v: 1, engine: this.name, stack, passphrase: passphraseOf(workspace.home), checkpoint };
   }
@@ -137,10 +153,6 @@ export class PulumiEngine implements Engine {
     });
   }
 
-  async forget(stack: string): Promise<void> {
-    forgetStack(stackHome(this.setup.home, this.name, stack));
-  }
-
   async list(): Promise<readonly string[]> {
     const folder = join(this.setup.home, this.name);
     if (!existsSync(folder)) return [];
@@ -154,11 +166,15 @@ export class PulumiEngine implements Engine {
   }
 
   /** With the lease, after what an earlier call may have left. */
-  private changing<T>(stack: string, work: (workspace: PulumiWorkspace, lost: AbortSignal) => Promise<T>): Promise<T> {
+  private changing<T>(
+    stack: string,
+    work: (workspace: PulumiWorkspace, lost: AbortSignal) => Promise<T>,
+    settling = true,
+  ): Promise<T> {
     const workspace = this.workspace(stack);
     return holding(stack, workspace.home, async (_lease, lost) => {
       await clearLeftovers(workspace);
-      if (workspace.wasCutOff()) await settle(workspace, this.registry, this.setup.credentials);
+      if (settling && workspace.wasCutOff()) await settle(workspace, this.registry, this.setup.credentials);
       try {
         return await work(workspace, lost);
       } finally {
@@ -175,8 +191,9 @@ export class PulumiEngine implements Engine {
     secrets: readonly string[],
     work: (stack: Stack, options: CallOptions) => Promise<unknown>,
     lost: AbortSignal = new AbortController().signal,
+    onChange = this.setup.onChange,
   ): Promise<StackResult> {
-    const { signal, credentials, onChange } = this.setup;
+    const { signal, credentials } = this.setup;
     const any = signal === undefined ? lost : AbortSignal.any([signal, lost]);
     const events = new Events(workspace.diffsFile, doing === 'preview', (change) => onChange?.(change));
     try {

@@ -3,14 +3,14 @@
  * folder, so that two stacks share nothing and a destroyed one leaves nothing.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { LocalWorkspaceOptions, PulumiCommand, Stack } from '@pulumi/pulumi/automation/index.js';
 import { packageRoot } from '../../src/programs.ts';
 import type { Program } from '../program.ts';
 import type { Json } from '../stack.ts';
-import type { EngineSetup } from './index.ts';
 import { passphraseOf, type StackHome } from './home.ts';
+import type { EngineSetup } from './index.ts';
 import { missing } from './pulumi.find.ts';
 
 export const PROJECT = 'cell';
@@ -31,6 +31,39 @@ export interface DeployedResource {
   readonly id?: string;
   readonly inputs?: { readonly [key: string]: Json };
   readonly outputs?: { readonly [key: string]: Json };
+}
+
+/** Asking the CLI for its version takes a third of a second; it does not change while this process runs. */
+const commands = new Map<string, Promise<PulumiCommand>>();
+
+/** The Automation API takes an installation with bin/pulumi in it, so there is a link to ours. */
+function commandOf(home: string, cli: string): Promise<PulumiCommand> {
+  const root = join(home, 'pulumi', '.cli');
+  const link = join(root, 'bin', 'pulumi');
+  if (targetOf(link) !== cli) {
+    mkdirSync(join(root, 'bin'), { recursive: true, mode: 0o700 });
+    rmSync(`${link}.${process.pid}`, { force: true });
+    symlinkSync(cli, `${link}.${process.pid}`);
+    renameSync(`${link}.${process.pid}`, link);
+  }
+  const known = commands.get(cli);
+  if (known !== undefined) return known;
+  const found = import('@pulumi/pulumi/automation/index.js')
+    .then(({ PulumiCommand }) => PulumiCommand.get({ root }))
+    .catch((cause: unknown) => {
+      commands.delete(cli);
+      throw missing(process.env, cause);
+    });
+  commands.set(cli, found);
+  return found;
+}
+
+function targetOf(link: string): string | null {
+  try {
+    return readlinkSync(link);
+  } catch {
+    return null;
+  }
 }
 
 export class PulumiWorkspace {
@@ -79,7 +112,7 @@ export class PulumiWorkspace {
     const options: LocalWorkspaceOptions = {
       workDir: this.folder('work'),
       pulumiHome: this.folder('cli'),
-      pulumiCommand: await this.command(),
+      pulumiCommand: await commandOf(this.setup.home, this.cli),
       secretsProvider: 'passphrase',
       envVars: this.environment(),
       projectSettings: { name: PROJECT, runtime: 'nodejs', backend: { url: this.backend() } },
@@ -129,22 +162,6 @@ export class PulumiWorkspace {
       CELL_PLUGIN_PIDS: this.pluginsFolder,
       CELL_DIFFS: this.diffsFile,
     };
-  }
-
-  /** The Automation API takes an installation with bin/pulumi in it, so there is a link to ours. */
-  private async command(): Promise<PulumiCommand> {
-    const { PulumiCommand } = await import('@pulumi/pulumi/automation/index.js');
-    const root = this.folder('cli');
-    const link = join(root, 'bin', 'pulumi');
-    mkdirSync(join(root, 'bin'), { recursive: true });
-    rmSync(`${link}.${process.pid}`, { force: true });
-    symlinkSync(this.cli, `${link}.${process.pid}`);
-    renameSync(`${link}.${process.pid}`, link);
-    try {
-      return await PulumiCommand.get({ root });
-    } catch (cause) {
-      throw missing(process.env, cause);
-    }
   }
 
   private run(args: readonly string[], stdin = ''): Promise<string> {

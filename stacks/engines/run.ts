@@ -93,7 +93,8 @@ export class Run {
         continue;
       }
       const keys = keysThatDiffer(known.outputs.values, live.outputs);
-      if (keys.length > 0 || live.id !== known.id) this.put(this.knownOf(handler, known, known.inputs, live), this.pending);
+      if (keys.length > 0 || live.id !== known.id)
+        this.put(this.knownOf(handler, known, known.inputs, live), this.pending);
       this.changed(keys.length > 0 ? 'update' : 'same', known, keys);
     }
     return this.result();
@@ -107,7 +108,8 @@ export class Run {
     const findings = handler.check(values);
     if (findings.length > 0) throw refusedInputs(this.setup.stack, registration.name, findings);
     const cutOff = this.pending.find((one) => one.operation === 'create' && sameKey(one, registration));
-    if (cutOff !== undefined && canonical(cutOff.inputs.values) !== canonical(values)) await this.adopt(handler, cutOff);
+    if (cutOff !== undefined && canonical(cutOff.inputs.values) !== canonical(values))
+      await this.adopt(handler, cutOff);
 
     const known = this.resources.find((one) => sameKey(one, registration));
     if (known === undefined) return this.create(handler, registration, inputs, 'create', []);
@@ -118,7 +120,8 @@ export class Run {
       return this.create(handler, registration, inputs, 'replace', keys);
     }
     if (keys.length > 0 || unfinished) return this.update(handler, known, inputs, keys);
-    if (canonical([...known.inputs.secret]) !== canonical([...inputs.secret])) this.put({ ...known, inputs }, this.pending);
+    if (canonical([...known.inputs.secret]) !== canonical([...inputs.secret]))
+      this.put({ ...known, inputs }, this.pending);
     this.changed('same', known, []);
     return known;
   }
@@ -138,7 +141,12 @@ export class Run {
     return known;
   }
 
-  private async update(handler: ResourceHandler, known: Known, inputs: Values, keys: readonly string[]): Promise<Known> {
+  private async update(
+    handler: ResourceHandler,
+    known: Known,
+    inputs: Values,
+    keys: readonly string[],
+  ): Promise<Known> {
     this.begin('update', known, inputs);
     const before = known.inputs.values;
     const context = this.context(handler);
@@ -163,7 +171,9 @@ export class Run {
     const handler = await this.handlerOf(pending);
     const context = this.context(handler);
     const find = async () =>
-      handler.find === undefined ? handler.create(pending.inputs.values, context) : handler.find(pending.inputs.values, context);
+      handler.find === undefined
+        ? handler.create(pending.inputs.values, context)
+        : handler.find(pending.inputs.values, context);
     const live = await this.attempt('take back', pending, find);
     if (live === null) this.keep(this.resources, this.without(pending));
     else await this.remove(this.knownOf(handler, pending, pending.inputs, live));

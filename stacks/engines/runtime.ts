@@ -55,7 +55,10 @@ async function runNow(
       return {
         id: id === '' ? undefined : id,
         state: Object.fromEntries(
-          Object.entries(outputs).map(([key, value]) => [key, secret.includes(key) ? pulumi.secret<unknown>(value) : value]),
+          Object.entries(outputs).map(([key, value]) => [
+            key,
+            secret.includes(key) ? pulumi.secret<unknown>(value) : value,
+          ]),
         ),
       };
     },

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,7 +28,10 @@ test('reads no configuration but its own', async () => {
   process.env['GIT_CONFIG_GLOBAL'] = config;
   process.env['HOME'] = dir;
   try {
-    await expect(git(dir, ['config', 'user.name'])).rejects.toMatchObject({ code: 'SYNC_FAILED', fields: { exitCode: 1 } });
+    await expect(git(dir, ['config', 'user.name'])).rejects.toMatchObject({
+      code: 'SYNC_FAILED',
+      fields: { exitCode: 1 },
+    });
   } finally {
     process.env = before;
   }
@@ -43,7 +47,9 @@ test('fails with the last line that git says', async () => {
 
 test('is ended when it takes too long or says too much', async () => {
   const dir = await repository();
-  await expect(git(dir, ['-c', 'alias.hang=!sleep 60', 'hang'], { timeoutMs: 100 })).rejects.toMatchObject({ code: 'TIMEOUT' });
+  const pipe = join(dir, 'pipe');
+  execFileSync('mkfifo', [pipe]); // nobody ever writes into it
+  await expect(git(dir, ['hash-object', pipe], { timeoutMs: 100 })).rejects.toMatchObject({ code: 'TIMEOUT' });
   const id = (await git(dir, ['hash-object', '-w', '--stdin'], { input: 'x'.repeat(500_000) })).toString().trim();
   await expect(git(dir, ['cat-file', 'blob', id], { maxOutput: 1000 })).rejects.toMatchObject({ code: 'SYNC_FAILED' });
 });

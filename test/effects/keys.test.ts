@@ -4,7 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { cellId, ensureIdentity, generateHostKey, identityFrom, isPublicKey, loadIdentity, verify } from '../../src/effects/keys.ts';
+import {
+  cellId,
+  ensureIdentity,
+  generateHostKey,
+  identityFrom,
+  isPublicKey,
+  loadIdentity,
+  verify,
+} from '../../src/effects/keys.ts';
 
 function home(): string {
   const folder = mkdtempSync(join(tmpdir(), 'cell-keys-'));
@@ -17,7 +25,11 @@ describe('a key', () => {
     const folder = home();
     const identity = ensureIdentity(folder);
     expect(statSync(join(folder, 'key')).mode & 0o777).toBe(0o600);
-    expect(execFileSync('ssh-keygen', ['-y', '-f', join(folder, 'key')]).toString().trim()).toBe(identity.publicKey);
+    expect(
+      execFileSync('ssh-keygen', ['-y', '-f', join(folder, 'key')])
+        .toString()
+        .trim(),
+    ).toBe(identity.publicKey);
     execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'a comment', '-f', join(folder, 'theirs')]);
     const theirs = identityFrom(readFileSync(join(folder, 'theirs'), 'utf8'));
     expect(readFileSync(join(folder, 'theirs.pub'), 'utf8').startsWith(theirs.publicKey)).toBe(true);
@@ -60,10 +72,18 @@ test('an id is 26 base32 characters of the hash of the key, as OpenSSH hashes it
   const folder = home();
   const { publicKey, id } = ensureIdentity(folder);
   writeFileSync(join(folder, 'key.pub'), `${publicKey} comment\n`);
-  const [, said] = execFileSync('ssh-keygen', ['-l', '-f', join(folder, 'key.pub')]).toString().split(' ');
+  const [, said] = execFileSync('ssh-keygen', ['-l', '-f', join(folder, 'key.pub')])
+    .toString()
+    .split(' ');
   const hash = Buffer.from(said!.replace('SHA256:', ''), 'base64');
-  const bits = [...hash].map((byte) => byte.toString(2).padStart(8, '0')).join('').slice(0, 130);
-  const expected = bits.match(/.{5}/g)!.map((five) => 'abcdefghijklmnopqrstuvwxyz234567'[Number.parseInt(five, 2)]).join('');
+  const bits = [...hash]
+    .map((byte) => byte.toString(2).padStart(8, '0'))
+    .join('')
+    .slice(0, 130);
+  const expected = bits
+    .match(/.{5}/g)!
+    .map((five) => 'abcdefghijklmnopqrstuvwxyz234567'[Number.parseInt(five, 2)])
+    .join('');
   expect(id).toBe(expected);
   expect(cellId(`${publicKey} comment`)).toBe(id);
 });

@@ -215,7 +215,10 @@ describe('the API', () => {
   let api: Program;
   beforeEach(async () => {
     [database, queue] = await Promise.all([stage.start('database', 'database.js'), stage.start('queue', 'queue.js')]);
-    api = await stage.start('api', 'api.js', { ...API, env: { LONGEST_HOLD_MS: '4000', KEEP_MS: '50', PATIENCE_MS: '1000' } });
+    api = await stage.start('api', 'api.js', {
+      ...API,
+      env: { LONGEST_HOLD_MS: '4000', KEEP_MS: '50', PATIENCE_MS: '1000' },
+    });
   });
 
   const took = async (asked: Promise<unknown>) => {

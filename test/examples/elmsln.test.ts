@@ -1,13 +1,11 @@
 /** The learning network: systems that keep items, know their siblings and cross-post to them wherever they are. */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { parse } from 'yaml';
-import { genomeSchema } from '../../genome/schema.ts';
+import { readGenome } from '../../genome/read.ts';
 import { endUnderLoad, killAndRestart, lastOf, type Write } from './load.ts';
 import { EXAMPLES, figure, type Program, rows, Stage, until } from './stage.ts';
 
-const GENOME = genomeSchema.parse(parse(readFileSync(join(EXAMPLES, 'elmsln/genome.yaml'), 'utf8')));
+const { genome: GENOME } = await readGenome(join(EXAMPLES, 'elmsln/genome.yaml'));
 
 let stage: Stage;
 beforeEach(async () => {

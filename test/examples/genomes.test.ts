@@ -2,8 +2,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { parse } from 'yaml';
-import { type Genome, genomeSchema } from '../../genome/schema.ts';
+import { parseGenome } from '../../genome/parse.ts';
+import type { Genome } from '../../genome/schema.ts';
 import { EXAMPLES } from './stage.ts';
 
 const NAMES = ['small', 'crawler', 'elmsln', 'adea'];
@@ -14,7 +14,11 @@ const FILES = NAMES.flatMap((name) =>
 );
 
 const textOf = (file: string) => readFileSync(join(EXAMPLES, file), 'utf8');
-const genomeOf = (file: string): Genome => genomeSchema.parse(parse(textOf(file)));
+function genomeOf(file: string): Genome {
+  const { genome } = parseGenome(textOf(file), file);
+  if (genome === null) throw new Error(`${file} is no genome`);
+  return genome;
+}
 
 /** The programs that a genome names, hooks included. */
 function programsOf(genome: Genome): string[] {
@@ -31,8 +35,7 @@ function programsOf(genome: Genome): string[] {
 
 describe.each(FILES)('%s', (file) => {
   it('is valid and points editors at the schema', () => {
-    const result = genomeSchema.safeParse(parse(textOf(file)));
-    expect(result.error?.issues).toBeUndefined();
+    expect(parseGenome(textOf(file), file).findings).toEqual([]);
     expect(textOf(file)).toMatch(/^# yaml-language-server: \$schema=\S+\n/);
   });
 
@@ -86,9 +89,10 @@ it('elmsln is thirteen systems on thirteen domains, one cell each', () => {
 it('the demo genome of the crawler differs in its timers only', () => {
   const genome = genomeOf('crawler/genome.yaml');
   const demo = genomeOf('crawler/genome.demo.yaml');
-  expect({ ...demo, rhythm: genome.rhythm, body: genome.body, dns: genome.dns }).toEqual(genome);
-  expect({ ...demo.body, heartbeat: genome.body.heartbeat }).toEqual(genome.body);
-  expect({ ...demo.dns, ttl: genome.dns.ttl }).toEqual(genome.dns);
+  const { rhythm, healing, body, dns } = genome;
+  expect({ ...demo, rhythm, healing, body, dns }).toEqual(genome);
+  expect({ ...demo.body, heartbeat: body.heartbeat }).toEqual(body);
+  expect({ ...demo.dns, ttl: dns.ttl }).toEqual(dns);
   expect(demo.rhythm).toEqual({ settle: 1_000, hold: 3_000, refractory: 4_000, calm: 6_000, jitter: 500 });
   expect([demo.body.heartbeat, demo.dns.ttl]).toEqual([1_000, 1_000]);
 });
@@ -98,8 +102,9 @@ it('the shared genome of the crawler differs in whose database a new API uses', 
   const shared = genomeOf('crawler/genome.shared.yaml');
   expect(genome.functions.api?.needs).toEqual({ database: 'own', queue: 'shared' });
   expect(shared.functions.api?.needs).toEqual({ database: 'shared', queue: 'shared' });
-  const { api: _own, ...others } = genome.functions;
-  const { api: _shared, ...otherShared } = shared.functions;
+  expect([genome, shared].map(({ functions }) => functions.database?.divide)).toEqual(['replicate', 'never']);
+  const { api: _own, database: _ownDatabase, ...others } = genome.functions;
+  const { api: _shared, database: _sharedDatabase, ...otherShared } = shared.functions;
   expect({ ...shared, functions: otherShared }).toEqual({ ...genome, functions: others });
 });
 

@@ -3,10 +3,16 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { BEINGS, nameOf, QUALITIES, uniqueName } from '../../src/memory/names.ts';
 
-const ids = fc.array(fc.constantFrom(...'abcdefghijklmnopqrstuvwxyz234567'), { minLength: 26, maxLength: 26 }).map((all) => all.join(''));
+const ids = fc
+  .array(fc.constantFrom(...'abcdefghijklmnopqrstuvwxyz234567'), { minLength: 26, maxLength: 26 })
+  .map((all) => all.join(''));
 
 test('the lists are part of the stored format and never change', () => {
-  expect(createHash('sha256').update([...QUALITIES, '', ...BEINGS].join(' ')).digest('hex')).toBe('3768816aee5fef78b92acb1175f40f89ca7f770e18188f9fca38ef16626da123');
+  expect(
+    createHash('sha256')
+      .update([...QUALITIES, '', ...BEINGS].join(' '))
+      .digest('hex'),
+  ).toBe('3768816aee5fef78b92acb1175f40f89ca7f770e18188f9fca38ef16626da123');
   expect(new Set([...QUALITIES, ...BEINGS]).size).toBe(256);
   expect(QUALITIES).toHaveLength(128);
 });

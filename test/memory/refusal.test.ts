@@ -37,7 +37,12 @@ function lying(member: Member, cell: string, commit: string, entries: number): M
   return { ...member, memory: { ...member.memory, recall } };
 }
 
-const CASES: readonly (readonly [name: string, reason: string, why: RegExp, forged: (of: Member) => Promise<string>])[] = [
+const CASES: readonly (readonly [
+  name: string,
+  reason: string,
+  why: RegExp,
+  forged: (of: Member) => Promise<string>,
+])[] = [
   ['a tampered deed', 'tampered', /signature/, async (of) => forge(of, { ...(await next(of, FREEZE)), deed: THAW })],
   [
     'an unsigned entry',
@@ -64,8 +69,18 @@ const CASES: readonly (readonly [name: string, reason: string, why: RegExp, forg
     async (of) => forge(of, (await of.memory.entries(of.identity.id))[0]!),
   ],
   ['a gap', 'replayed', /entry 7 where 1/, async (of) => forge(of, await next(of, FREEZE, { seq: 7 }))],
-  ['a wrong predecessor', 'replayed', /another entry/, async (of) => forge(of, await next(of, FREEZE, { prev: 'a'.repeat(64) }))],
-  ['an entry of another organism', 'foreign', /desert/, async (of) => forge(of, await next(of, FREEZE, { organism: 'desert' }))],
+  [
+    'a wrong predecessor',
+    'replayed',
+    /another entry/,
+    async (of) => forge(of, await next(of, FREEZE, { prev: 'a'.repeat(64) })),
+  ],
+  [
+    'an entry of another organism',
+    'foreign',
+    /desert/,
+    async (of) => forge(of, await next(of, FREEZE, { organism: 'desert' })),
+  ],
   [
     'an entry in another dress',
     'tampered',
@@ -88,7 +103,8 @@ const CASES: readonly (readonly [name: string, reason: string, why: RegExp, forg
     'a file that is not the signed one',
     'tampered',
     /missing/,
-    async (of) => forge(of, await next(of, FREEZE, { files: { 'stacks/a.age': createHash('sha256').update('a').digest('hex') } })),
+    async (of) =>
+      forge(of, await next(of, FREEZE, { files: { 'stacks/a.age': createHash('sha256').update('a').digest('hex') } })),
   ],
   [
     'a file that nobody signed',
@@ -102,12 +118,24 @@ const CASES: readonly (readonly [name: string, reason: string, why: RegExp, forg
       return forge(of, entry, (parent) => commitOf(entry, trees.at(-1)!.id, parent));
     },
   ],
-  ['a second beginning', 'malformed', /first/, async (of) => forge(of, await next(of, { kind: 'born', birth: 'b0123456789', parent: of.identity.id, key: of.identity.publicKey }))],
+  [
+    'a second beginning',
+    'malformed',
+    /first/,
+    async (of) =>
+      forge(
+        of,
+        await next(of, { kind: 'born', birth: 'b0123456789', parent: of.identity.id, key: of.identity.publicKey }),
+      ),
+  ],
 ];
 
 function withMessage(of: Member, parent: string, json: string): GitObject {
   const who = `x <x@x> 1 +0000`;
-  return gitObject('commit', `tree ${EMPTY_TREE}\nparent ${parent}\nauthor ${who}\ncommitter ${who}\n\nfreeze: ${of.identity.id}\n\n${json}\n`);
+  return gitObject(
+    'commit',
+    `tree ${EMPTY_TREE}\nparent ${parent}\nauthor ${who}\ncommitter ${who}\n\nfreeze: ${of.identity.id}\n\n${json}\n`,
+  );
 }
 
 describe.each(CASES)('%s', (_name, reason, why, forged) => {
@@ -135,8 +163,7 @@ describe.each(CASES)('%s', (_name, reason, why, forged) => {
     const [first] = cells as [Member];
     const id = first.identity.id;
     const before = await first.memory.recall();
-    const tip = await forged(first).catch(() => null);
-    if (tip === null) return;
+    const tip = await forged(first);
     await updateRefs(first.memory.dir, [{ ref: feedRef(id), to: tip }]);
     expect((await first.memory.recall()).lineage).toEqual(before.lineage);
     expect(await refs(first)).toContain(`${feedRef(id)} ${before.heads[id]!.commit}`);
@@ -166,7 +193,10 @@ test('a forked feed is read by nobody beyond the fork, and the proof travels', a
     expect(lineage.frozen).toBeNull();
   }
   await expect(second.say(THAW)).rejects.toMatchObject({ code: 'FEED_REFUSED' });
-  expect(await sync(first, seeder)).toMatchObject([{ taken: 0, given: 0 }, { taken: 0, given: 0 }]);
+  expect(await sync(first, seeder)).toMatchObject([
+    { taken: 0, given: 0 },
+    { taken: 0, given: 0 },
+  ]);
   const evidence = await refs(seeder);
   expect(evidence.match(new RegExp(`refs/quarantine/${id}/`, 'g'))).toHaveLength(2);
 });

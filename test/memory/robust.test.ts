@@ -19,7 +19,9 @@ describe('a hostile peer', () => {
     const honest = await recorded(cells[0]!, seeder);
     const bytes = fc.oneof(
       fc.uint8Array({ maxLength: 400 }),
-      fc.tuple(fc.constantFrom('J', 'B', 'E', 'X'), fc.nat(), fc.uint8Array({ maxLength: 50 })).map(([kind, length, body]) => frame(kind, body, length)),
+      fc
+        .tuple(fc.constantFrom('J', 'B', 'E', 'X'), fc.nat(), fc.uint8Array({ maxLength: 50 }))
+        .map(([kind, length, body]) => frame(kind, body, length)),
       fc.json().map((json) => frame('J', Buffer.from(json))),
       // an honest session with one byte changed or its end cut off
       fc.tuple(fc.nat(honest.length - 1), fc.nat(255)).map(([at, byte]) => Buffer.from(honest).fill(byte, at, at + 1)),
@@ -37,7 +39,8 @@ describe('a hostile peer', () => {
       }),
       { numRuns: 60 },
     );
-    const known = (text: string) => text.split('\n').filter((line) => !line.includes('/quarantine/') && !line.includes(cells[0]!.identity.id));
+    const known = (text: string) =>
+      text.split('\n').filter((line) => !line.includes('/quarantine/') && !line.includes(cells[0]!.identity.id));
     expect(known(await refs(seeder))).toEqual(known(before));
     await sync(seeder, cells[0]!);
     expect((await memory.recall()).lineage).toEqual((await cells[0]!.memory.recall()).lineage);
@@ -74,7 +77,11 @@ describe('a killed process', () => {
       }`;
     let entries = 1;
     for (let round = 0; round < 4; round++) {
-      const said = await killedAfter(spawn(process.execPath, ['--input-type=module', '-e', script]), 2 + round, round * 7);
+      const said = await killedAfter(
+        spawn(process.execPath, ['--input-type=module', '-e', script]),
+        2 + round,
+        round * 7,
+      );
       const memory = openMemory(seeder.home);
       const { heads, lineage } = await memory.recall();
       const head = heads[seeder.identity.id]!;
@@ -95,7 +102,12 @@ describe('a killed process', () => {
       await first.say({ kind: ms % 80 === 0 ? 'freeze' : 'thaw', why: '' });
       const child = serve(seeder, first);
       const exited = new Promise((resolve) => child.on('close', resolve));
-      const options = { memory: first.memory, self: first.identity.id, peer: seeder.identity.id, patience: { silenceMs: 5_000 } };
+      const options = {
+        memory: first.memory,
+        self: first.identity.id,
+        peer: seeder.identity.id,
+        patience: { silenceMs: 5_000 },
+      };
       const outcome = converse(child.stdout, child.stdin, options).catch(() => null);
       const timer = setTimeout(() => child.kill('SIGKILL'), 60 + ms);
       await outcome;
@@ -114,7 +126,10 @@ describe('a killed process', () => {
 describe('the cache', () => {
   test.each([
     ['cut off', (file: string) => truncateSync(file, 300)],
-    ['changed', (file: string) => writeFileSync(file, readFileSync(file, 'utf8').replace('"maxCells":4', '"maxCells":9'))],
+    [
+      'changed',
+      (file: string) => writeFileSync(file, readFileSync(file, 'utf8').replace('"maxCells":4', '"maxCells":9')),
+    ],
     ['emptied', (file: string) => writeFileSync(file, '')],
     ['removed', (file: string) => rmSync(file)],
   ])('%s, is made again from git', async (_name, damage) => {
@@ -139,7 +154,10 @@ test('a carried checkpoint travels, and only its recipients can read it', async 
   const reader = await generateRecipient();
   const other = await generateRecipient();
   const secret = 'the checkpoint says hello';
-  await first.say({ kind: 'freeze', why: '' }, { 'stacks/a-body.age': await encrypt([reader.recipient], Buffer.from(secret)) });
+  await first.say(
+    { kind: 'freeze', why: '' },
+    { 'stacks/a-body.age': await encrypt([reader.recipient], Buffer.from(secret)) },
+  );
   await sync(first, seeder);
   const sealed = await seeder.memory.file(first.identity.id, 'stacks/a-body.age');
   expect(sealed?.includes(secret)).toBe(false);

@@ -28,7 +28,10 @@ describe('a session', () => {
     const path = process.env['PATH'];
     process.env['PATH'] = '/nonexistent';
     try {
-      expect(await sync(seeder, first)).toMatchObject([{ taken: 0, given: 0 }, { taken: 0, given: 0 }]);
+      expect(await sync(seeder, first)).toMatchObject([
+        { taken: 0, given: 0 },
+        { taken: 0, given: 0 },
+      ]);
     } finally {
       process.env['PATH'] = path;
     }
@@ -38,7 +41,12 @@ describe('a session', () => {
   test('takes a newborn that was not announced yet, once its birth is in the same session', async () => {
     const { seeder, cells } = await organism(3);
     const stranger = member(join(seeder.home, '..', 'stranger'), seeder.identity.id);
-    await stranger.say({ kind: 'born', birth: 'b0123456789', parent: seeder.identity.id, key: stranger.identity.publicKey });
+    await stranger.say({
+      kind: 'born',
+      birth: 'b0123456789',
+      parent: seeder.identity.id,
+      key: stranger.identity.publicKey,
+    });
     const [first] = cells as [typeof seeder];
     const [result] = await sync(first, stranger);
     expect(result.refused[stranger.identity.id]?.reason).toBe('stranger');
@@ -52,7 +60,10 @@ describe('a session', () => {
     const one = await organism(1);
     const home = join(one.seeder.home, '..', 'other');
     mkdirSync(home);
-    writeFileSync(join(home, 'organism.json'), JSON.stringify({ v: 1, organism: 'desert', seeder: one.seeder.identity.id }));
+    writeFileSync(
+      join(home, 'organism.json'),
+      JSON.stringify({ v: 1, organism: 'desert', seeder: one.seeder.identity.id }),
+    );
     const other = { ...one.seeder, home, memory: openMemory(home) };
     const [left, right] = duplexPair();
     const said = await Promise.allSettled([
@@ -91,7 +102,12 @@ describe('a session', () => {
         await converge(all);
         const [expected, ...others] = await Promise.all(all.map(async ({ memory }) => (await memory.recall()).lineage));
         for (const lineage of others) expect(lineage).toEqual(expected);
-        expect(Object.values(expected!.cells).map(({ state }) => state)).toEqual(['living', 'living', 'living', 'living']);
+        expect(Object.values(expected!.cells).map(({ state }) => state)).toEqual([
+          'living',
+          'living',
+          'living',
+          'living',
+        ]);
         // and a memory that forgot its cache comes to the same
         const fresh = openMemory(all[0]!.home);
         expect((await fresh.recall()).lineage).toEqual(expected);

@@ -95,7 +95,7 @@ export async function bear(parent: Member, child: Member, budget: number): Promi
 export async function organism(count: number): Promise<Organism> {
   const folder = tempDir();
   const seeder = member(join(folder, 'seeder'));
-  await seeder.say(genesis(seeder, count * 2));
+  await seeder.say(genesis(seeder, Math.max(1, count * 2)));
   await seeder.memory.commitGenome(GENOME);
   const cells = Array.from({ length: count }, (_, index) => member(join(folder, `cell${index}`), seeder.identity.id));
   const [first, ...rest] = cells;
@@ -121,7 +121,11 @@ export async function sync(one: Member, other: Member): Promise<[SessionResult, 
 export async function syncProcess(one: Member, other: Member): Promise<SessionResult> {
   const child = serve(other, one);
   const exited = new Promise((resolve) => child.on('close', resolve));
-  const result = await converse(child.stdout, child.stdin, { memory: one.memory, self: one.identity.id, peer: other.identity.id });
+  const result = await converse(child.stdout, child.stdin, {
+    memory: one.memory,
+    self: one.identity.id,
+    peer: other.identity.id,
+  });
   await exited;
   return result;
 }

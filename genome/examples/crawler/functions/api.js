@@ -53,7 +53,8 @@ async function search({ query }) {
   const limit = Math.min(Number(query.get('limit') ?? 10) || 10, 100);
   const path = `/search?${new URLSearchParams({ q: words, limit })}`;
   const pages = await remembered(path, async () => {
-    const { json } = await ask('database', { path });
+    const { status, json } = await ask('database', { path });
+    if (status !== 200) throw new HttpError(503, `the database answers ${status}`);
     const found = new Map(json.pages.map((page) => [page.url, page]));
     if (found.size < limit) {
       for (const other of await elsewhere(path)) {

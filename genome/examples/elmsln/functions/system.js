@@ -57,7 +57,7 @@ function siblings() {
     });
 }
 
-/** How many systems, this one included, share this cell. What the genome bounds to one. */
+/** How many systems, this one included, share this cell: the pressure that the genome bounds. */
 function crowd() {
   const here = Object.values(where().functions ?? {}).filter((all) => all.some((place) => place.own));
   return Math.max(1, here.length);

@@ -1,0 +1,32 @@
+import { Flags } from '@oclif/core';
+import { CellCommand } from '../src/command.ts';
+import { divide } from '../src/divide.ts';
+import { openHome } from '../src/here.ts';
+
+export default class Divide extends CellCommand {
+  static override summary = 'One tick of this cell: sense, sync, decide, act. What cron runs.';
+  static override examples = [
+    { command: '<%= config.bin %> divide', description: 'on a cell' },
+    { command: '<%= config.bin %> divide --dry-run', description: 'the decision and its reasons, and nothing done' },
+    { command: '<%= config.bin %> divide --now api', description: 'divide without waiting for pressure' },
+  ];
+  static override flags = {
+    'dry-run': Flags.boolean({ description: 'decide and say why, but do nothing' }),
+    now: Flags.string({ description: 'divide because of this function; bounds and budget still hold', helpValue: 'FUNCTION' }),
+  };
+
+  async run() {
+    const { flags } = await this.parse(Divide);
+    const here = await openHome(this.homeOf(flags), (line) => this.logToStderr(line));
+    const report = await divide(here, {
+      dryRun: flags['dry-run'],
+      ...(flags.now === undefined ? {} : { now: flags.now }),
+    });
+    if (report.kind === 'busy') this.log('Another tick of this cell is at work; this one does nothing.');
+    for (const action of report.decision?.actions ?? []) this.log(`${action.kind}: ${action.why}`);
+    for (const { subject, why } of report.decision?.reasons ?? []) this.log(`${subject}: ${why}`);
+    for (const outcome of report.outcomes) this.log(outcome);
+    if (flags.now !== undefined && report.decision?.actions.length === 0) process.exitCode = 1;
+    return report;
+  }
+}
