@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * The command `cell`: checks the Node, turns the compile cache on, and loads the one bundle that the call needs. What
- * cells run all day (`divide` from cron, `sync --serve` from sshd) goes straight to its program, without oclif.
+ * cells run all day (`divide` from cron, `sync --serve` from sshd, `hand` for a parent) goes straight to its program, without oclif.
  *
  * Written so that any Node that reads ES modules reads this far and can say that it is too old.
  */
@@ -18,6 +18,7 @@ function express(call) {
     (rest.length === 2 && rest[0] === '--home') ||
     (rest.length === 1 && rest[0].startsWith('--home='));
   if (verb === 'divide' && onlyHome) return { program: 'tick', args: rest };
+  if (verb === 'hand') return { program: 'tick', args: call };
   if (verb === 'hand') return { program: 'tick', args: call };
   if (verb === 'sync' && rest.includes('--serve')) return { program: 'sync', args: rest };
   return null;

@@ -1,6 +1,7 @@
 import { Flags } from '@oclif/core';
 import { CellCommand } from '../src/command.ts';
 import { divide } from '../src/divide.ts';
+import { faultsFrom } from '../src/fault.ts';
 import { openHome } from '../src/here.ts';
 
 export default class Divide extends CellCommand {
@@ -19,6 +20,7 @@ export default class Divide extends CellCommand {
     const { flags } = await this.parse(Divide);
     const here = await openHome(this.homeOf(flags), (line) => this.logToStderr(line));
     const report = await divide(here, {
+      ...faultsFrom(process.env.CELL_FAULT),
       dryRun: flags['dry-run'],
       ...(flags.now === undefined ? {} : { now: flags.now }),
     });

@@ -30,11 +30,12 @@ export default class Seed extends CellCommand {
     if (report.stacks.length > 0) await confirmed(`Seed ${genome.organism}?`, flags.yes);
     onInterrupt('Stopped. Run `cell seed` again to go on, or `cell destroy` to take apart what is there.');
     const line = progressLine();
-    const { seed } = await import('../src/seed.ts');
+    const [{ seed }, { faultsFrom }] = await Promise.all([import('../src/seed.ts'), import('../src/fault.ts')]);
     const cell = await seed({
       home,
       genomeFile: flags.genome,
       genome,
+      faults: faultsFrom(process.env.CELL_FAULT),
       log: (text) => this.logToStderr(text),
       onProgress: (what, done, total) => line.draw(`  ${what} ${bar(done, total)}`),
       onStep: (_, step, ms) => {

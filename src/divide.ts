@@ -18,18 +18,17 @@ import { tryLock } from './lock.ts';
 import { express } from './express.ts';
 import { look } from './look.ts';
 import type { Decision, FunctionName } from './model.ts';
-import { perform } from './perform.ts';
+import { type PerformOptions, perform } from './perform.ts';
 import { publish } from './pulse.ts';
 import { senseAll } from './sense.ts';
 import { syncLinks } from './sync.ts';
 import { tend } from './tend.ts';
 
-export interface TickOptions {
+export interface TickOptions extends PerformOptions {
   /** Decide and say why, but do nothing. */
   readonly dryRun?: boolean;
   /** Divide because of this function, without waiting for pressure. */
   readonly now?: FunctionName;
-  readonly afterStep?: (step: string) => void | Promise<void>;
 }
 
 export interface TickReport {

@@ -65,8 +65,9 @@ export interface RunContext {
   readonly now: () => number;
   /** Told as a step begins and ends; what progress bars and logs are made from. */
   readonly onStep?: ((saga: Saga, step: string, ms: number | null) => void) | undefined;
-  /** Called after a step was written down: where tests kill the process. */
-  readonly afterStep?: ((step: string) => void | Promise<void>) | undefined;
+  /** Called when a step is done and not yet written down, and after it was: where drills end the process. */
+  readonly beforeRecord?: ((step: string) => void) | undefined;
+  readonly afterStep?: ((step: string) => void) | undefined;
 }
 
 export type RunOutcome =
@@ -99,12 +100,13 @@ export async function run<S extends Saga>(saga: S, steps: Steps<S>, context: Run
     saga.failures = 0;
     saga.lastFailure = null;
     context.onStep?.(saga, name, ms);
+    context.beforeRecord?.(name);
     const next = steps[index + 1];
     if (next === undefined) break;
     saga.step = next[0];
     saga.due = pause ?? 0;
     await context.journal.save(saga);
-    await context.afterStep?.(name);
+    context.afterStep?.(name);
     if (pause !== undefined && pause > context.now()) return { kind: 'waiting', until: pause, step: next[0] };
   }
   await context.journal.remove(saga.id);

@@ -181,6 +181,9 @@ export interface Ledger {
   readonly heirs: Readonly<Record<CellId, CellId>>;
   /** Functions that had more than one home at some time. */
   readonly replicated: readonly FunctionName[];
+  /** Gifts to a cell that was a home already, and who gave a function away: together they may depend on their order. */
+  readonly merges: Readonly<Record<FunctionName, readonly { readonly from: CellId; readonly to: CellId }[]>>;
+  readonly givers: Readonly<Record<FunctionName, readonly CellId[]>>;
   /** The newest moves of each function by time: given to a child, or (`back`) returned to a parent. */
   readonly moves: Readonly<Record<FunctionName, readonly { readonly at: number; readonly back: boolean }[]>>;
   /** The newest freeze or thaw. */

@@ -11,7 +11,7 @@ import { runThrottle } from './effects/hooks.ts';
 import { explain } from './errors.ts';
 import { fence, reclaim } from './fence.ts';
 import { type Here, lineageOf, say } from './here.ts';
-import { type RunOutcome, run, type Saga } from './journal.ts';
+import { type RunContext, type RunOutcome, run, type Saga } from './journal.ts';
 import { STEP_ATTEMPTS } from './limits.ts';
 import { canTakeBack, type Mitosis, mitosis, takingBack } from './mitosis.ts';
 import type { Action } from './model.ts';
@@ -19,9 +19,7 @@ import { cellDonor, parentOf } from './parent.ts';
 import { repeat } from './pulse.ts';
 import { birthId } from '../stacks/names.ts';
 
-export interface PerformOptions {
-  readonly afterStep?: (step: string) => void | Promise<void>;
-}
+export type PerformOptions = Pick<RunContext, 'afterStep' | 'beforeRecord'>;
 
 /** Does what a decision asks for; gives one line that says how it went. Never throws for what may fail in a world. */
 export async function perform(here: Here, genome: Genome, action: Action, options: PerformOptions): Promise<string> {
@@ -117,6 +115,7 @@ async function goOn(here: Here, genome: Genome, saga: Saga, options: PerformOpti
     journal: here.journal,
     now: here.clock,
     afterStep: options.afterStep,
+    beforeRecord: options.beforeRecord,
     onStep: (_: Saga, step: string, ms: number | null) => {
       if (ms === null) repeat(here, `${saga.kind}: ${step} (${saga.id})`);
       else here.log(`${saga.id} ${step}: ${ms} ms`);

@@ -33,7 +33,7 @@ export interface SeedOptions {
   readonly log: Here['log'];
   readonly onProgress?: Progress;
   readonly onStep?: RunContext['onStep'];
-  readonly afterStep?: RunContext['afterStep'];
+  readonly faults?: Pick<RunContext, 'afterStep' | 'beforeRecord'>;
 }
 
 /** Gives the first cell. Throws the failing step's error; the same call goes on from there. */
@@ -47,7 +47,7 @@ export async function seed(options: SeedOptions): Promise<Cell> {
         journal: here.journal,
         now: here.clock,
         onStep: options.onStep,
-        afterStep: options.afterStep,
+        ...options.faults,
       });
       if (outcome.kind === 'failed') throw outcome.error;
     } finally {

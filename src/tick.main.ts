@@ -6,6 +6,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { divide } from './divide.ts';
 import { CellError, messageOf } from './errors.ts';
+import { faultsFrom } from './fault.ts';
 import { openHome } from './here.ts';
 
 const { values, positionals } = parseArgs({ options: { home: { type: 'string' } }, allowPositionals: true });
@@ -24,7 +25,7 @@ async function main(): Promise<void> {
     process.stdout.write(JSON.stringify({ ok: answer }));
     return;
   }
-  const report = await divide(await openHome(home));
+  const report = await divide(await openHome(home), faultsFrom(process.env.CELL_FAULT));
   for (const line of report.outcomes) process.stderr.write(`${line}\n`);
 }
 

@@ -35,7 +35,7 @@ export function apply(draft: Draft, entry: Entry, index: number): Verdict {
     if (draft.organism === '') return wait('the genesis');
     const cell = draft.cells[by];
     if (cell === undefined) return wait(`the birth of ${by}`);
-    if (cell.state === 'gone') return wrong(`it was ended by ${draft.heirs[by]} before it said this`);
+    if (cell.state === 'gone') return wrong(ended(draft.heirs[by] ?? ''));
     if (cell.state === 'parted') return wrong('it had said farewell');
     if (index === 0)
       return deed.kind === 'born' ? born(draft, by, cell, deed) : wrong('the first entry is not its birth');
@@ -109,6 +109,9 @@ function born(draft: Draft, by: CellId, cell: Cell, deed: Of<'born'>): Verdict {
 }
 
 function reserve(draft: Draft, by: CellId, deed: Of<'reserve'>): Verdict {
+  // What a feed shows by itself comes before what contradicts another one.
+  if (d.budgetOf(draft, by) < 1) return wrong('it has no budget left to reserve from');
+  if (draft.cells[by]?.state === 'wilting') return wrong('it is wilting');
   const before = draft.births[deed.birth];
   if (before !== undefined) {
     const why = `birth ${deed.birth} was reserved before`;
@@ -116,8 +119,6 @@ function reserve(draft: Draft, by: CellId, deed: Of<'reserve'>): Verdict {
   }
   const owner = draft.owners[deed.stack];
   if (owner !== undefined) return contradicted(draft, `the stack ${deed.stack} is ${owner}'s`);
-  if (d.budgetOf(draft, by) < 1) return wrong('it has no budget left to reserve from');
-  if (draft.cells[by]?.state === 'wilting') return wrong('it is wilting');
   d.addBudget(draft, by, -1);
   d.setAttempts(draft, by, [...d.attemptsOf(draft, by), deed.birth]);
   draft.births[deed.birth] = { by, stack: deed.stack, state: 'open' };
@@ -187,6 +188,7 @@ function give(draft: Draft, by: CellId, deed: Of<'give'>, at: number): Verdict {
   }
   d.noteMove(draft, deed.function, at, deed.mode === 'return');
   const stays = deed.mode === 'replicate' || to === by;
+  if (to !== by) d.noteGift(draft, deed.function, by, to, stays);
   d.setHomes(draft, deed.function, [...homes.filter((home) => stays || home !== by), to]);
   return 'done';
 }
@@ -235,6 +237,7 @@ function bury(draft: Draft, by: CellId, { child }: Of<'bury'>): Verdict {
   if (state === 'gone') return wrong(`${child} was buried or fenced before`);
   if (state !== 'parted') return wait(`the farewell of ${child}`);
   d.inherit(draft, child, by);
+  refuseMore(draft, child, by);
   return 'done';
 }
 
@@ -248,10 +251,22 @@ function fence(draft: Draft, by: CellId, { child, entries }: Of<'fence'>): Verdi
   if (folded < entries && draft.quarantined[child] === undefined) return wait(`entry ${entries} of ${child}`);
   for (const name of draft.cells[child]?.functions ?? []) {
     const others = d.homesOf(draft, name).filter((home) => home !== child);
+    if (others.length === 0) d.noteGift(draft, name, child, by, true);
     d.setHomes(draft, name, others.length === 0 ? [by] : others);
   }
   d.inherit(draft, child, by);
+  if (folded === entries) refuseMore(draft, child, by);
   return 'done';
+}
+
+/** What an ended cell said after its end is refused for that, whether it was read before or comes only now. */
+function refuseMore(draft: Draft, child: CellId, by: CellId): void {
+  const stop = draft.quarantined[child];
+  if (stop !== undefined) draft.quarantined[child] = { seq: stop.seq, why: ended(by) };
+}
+
+function ended(by: CellId): string {
+  return `it was ended by ${by} before it said this`;
 }
 
 /** The newest of all freezes and thaws counts: by time, then by who said it, then by its place in that feed. */

@@ -26,6 +26,8 @@ export interface Draft {
   readonly bearers: Table<CellId>;
   readonly heirs: Table<CellId>;
   readonly replicated: Set<FunctionName>;
+  readonly merges: Table<Ledger['merges'][string]>;
+  readonly givers: Table<readonly CellId[]>;
   readonly moves: Table<Ledger['moves'][string]>;
   lastSwitch: Ledger['lastSwitch'];
   readonly pending: Map<CellId, Entry[]>;
@@ -52,6 +54,8 @@ export function emptyDraft(seederId: CellId): Draft {
     bearers: {},
     heirs: {},
     replicated: new Set(),
+    merges: {},
+    givers: {},
     moves: {},
     lastSwitch: null,
     pending: new Map(),
@@ -80,6 +84,8 @@ export function draftOf(lineage: Lineage, ledger: Ledger): Draft {
     bearers: { ...ledger.bearers },
     heirs: { ...ledger.heirs },
     replicated: new Set(ledger.replicated),
+    merges: { ...ledger.merges },
+    givers: { ...ledger.givers },
     moves: { ...ledger.moves },
     lastSwitch: ledger.lastSwitch,
     pending: new Map(Object.entries(ledger.pending).map(([id, entries]) => [id, [...entries]])),
@@ -117,6 +123,8 @@ export function lineageOf(draft: Draft): Lineage {
       bearers: sorted(draft.bearers),
       heirs: sorted(draft.heirs),
       replicated: [...draft.replicated].sort(),
+      merges: sorted(draft.merges),
+      givers: sorted(draft.givers),
       moves: sorted(draft.moves),
       lastSwitch,
       pending: sorted(Object.fromEntries(pending)),
@@ -167,6 +175,26 @@ export function setHomes(draft: Draft, name: FunctionName, homes: readonly CellI
   for (const id of after.filter((home) => !before.includes(home))) {
     patch(draft, id, { functions: [...(draft.cells[id]?.functions ?? []), name].sort() });
   }
+}
+
+/**
+ * A function comes to a cell from another, which keeps it or not. A gift to a home that has one already, beside that home
+ * giving its own away, is read differently in the two orders: with replicas this may truly happen. It is no lie, but
+ * contested, unless the giver had been buried or fenced by that home before, which puts the two in order.
+ */
+export function noteGift(draft: Draft, name: FunctionName, from: CellId, to: CellId, keeps: boolean): void {
+  const merges = draft.merges[name] ?? [];
+  const givers = draft.givers[name] ?? [];
+  if (!keeps && merges.some((one) => one.to === from && draft.cells[one.from]?.state !== 'gone')) draft.contested = true;
+  if (homesOf(draft, name).includes(to)) {
+    const known = merges.some((one) => one.from === from && one.to === to);
+    if (!known) draft.merges[name] = [...merges, { from, to }].sort(byEnds);
+  } else if (draft.replicated.has(name) && givers.includes(to)) draft.contested = true;
+  if (!keeps && !givers.includes(from)) draft.givers[name] = [...givers, from].sort();
+}
+
+function byEnds(a: { from: CellId; to: CellId }, b: { from: CellId; to: CellId }): number {
+  return `${a.from} ${a.to}` < `${b.from} ${b.to}` ? -1 : 1;
 }
 
 /** Enough to see a function going to and fro. */

@@ -13,7 +13,6 @@ import { apply } from './deeds.ts';
 import { type Draft, draftOf, emptyDraft, lineageOf } from './draft.ts';
 
 export type Feeds = Readonly<Record<CellId, readonly Entry[]>>;
-type Cuts = ReadonlyMap<CellId, number>;
 
 /** Reads all feeds from their beginning. Gives an empty lineage (`organism` '') before the genesis is known. */
 export function fold(feeds: Feeds, seederId: CellId): Lineage {
@@ -21,7 +20,7 @@ export function fold(feeds: Feeds, seederId: CellId): Lineage {
   for (;;) {
     const draft = emptyDraft(seederId);
     take(draft, feeds);
-    const cut = settle(draft, cuts);
+    const cut = settle(draft, { cuts, claimed: claimedCuts(feeds) });
     if (cut === null) return lineageOf(draft);
     // A fenced cell said more than its fencer had seen: read again without that. Cuts only get more or earlier.
     cuts.set(cut.cell, cut.entries);
@@ -37,7 +36,7 @@ export function extend(lineage: Lineage, newer: Feeds): Lineage | null {
   if (ledger === undefined || ledger.contested) return null;
   const draft = draftOf(lineage, ledger);
   if (!take(draft, newer)) return lineage;
-  return settle(draft, new Map()) !== null || draft.contested ? null : lineageOf(draft);
+  return settle(draft, { cuts: new Map(), claimed: new Map() }) !== null || draft.contested ? null : lineageOf(draft);
 }
 
 /** Queues entries that are not known yet; whether there were any. */
@@ -66,28 +65,45 @@ function queueOf(draft: Draft, id: CellId): Entry[] {
   return fresh;
 }
 
+/** How far feeds are read. */
+interface Limits {
+  /** By fences that were reached: these hold. */
+  readonly cuts: ReadonlyMap<CellId, number>;
+  /** By fences that somebody says: nothing beyond is read while anything else can be, for it may well be refused. */
+  readonly claimed: Map<CellId, number>;
+}
+
+function claimedCuts(feeds: Feeds): Map<CellId, number> {
+  const claimed = new Map<CellId, number>();
+  for (const { deed } of Object.values(feeds).flat()) {
+    if (deed.kind !== 'fence') continue;
+    claimed.set(deed.child, Math.min(deed.entries, claimed.get(deed.child) ?? Number.POSITIVE_INFINITY));
+  }
+  return claimed;
+}
+
 interface Cut {
   readonly cell: CellId;
   readonly entries: number;
 }
 
 /** Reads on in every feed until nothing moves. Gives a cut when a fence ends a feed before what was read of it. */
-function settle(draft: Draft, cuts: Cuts): Cut | null {
+function settle(draft: Draft, limits: Limits): Cut | null {
   for (;;) {
     let moved = false;
     for (const id of [...draft.pending.keys()].sort()) {
-      const outcome = read(draft, id, cuts);
+      const outcome = read(draft, id, limits);
       if (typeof outcome === 'object') return outcome;
       moved = outcome || moved;
     }
-    if (!moved && !force(draft)) return null;
+    if (!moved && !lift(draft, limits) && !force(draft)) return null;
   }
 }
 
 /** Reads one feed as far as it goes. */
-function read(draft: Draft, id: CellId, cuts: Cuts): boolean | Cut {
+function read(draft: Draft, id: CellId, { cuts, claimed }: Limits): boolean | Cut {
   const queue = queueOf(draft, id);
-  const limit = cuts.get(id) ?? Number.POSITIVE_INFINITY;
+  const limit = Math.min(cuts.get(id) ?? Number.POSITIVE_INFINITY, claimed.get(id) ?? Number.POSITIVE_INFINITY);
   let moved = false;
   for (let entry = queue[0]; entry !== undefined; entry = queue[0]) {
     const index = draft.folded[id] ?? 0;
@@ -113,6 +129,17 @@ function read(draft: Draft, id: CellId, cuts: Cuts): boolean | Cut {
   }
   draft.pending.delete(id);
   return moved;
+}
+
+/** Nothing else can be read: a fence that only was claimed holds nobody up any longer. */
+function lift(draft: Draft, { claimed }: Limits): boolean {
+  for (const id of [...draft.pending.keys()].sort()) {
+    const limit = claimed.get(id);
+    if (limit === undefined || limit > (draft.folded[id] ?? 0)) continue;
+    claimed.delete(id);
+    return true;
+  }
+  return false;
 }
 
 /**

@@ -5,7 +5,7 @@
  * instead (memory/sync.ts), so that a tick loads no SSH library.
  */
 import { finished } from 'node:stream/promises';
-import type { Readable, Writable } from 'node:stream';
+import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { CellError, messageOf } from '../errors.ts';
 import { DIAL_TIMEOUT_MS } from '../limits.ts';
 import type { PublicKey, Reach } from '../model.ts';
@@ -79,6 +79,13 @@ export async function dial(reach: Reach, door: Door): Promise<Remote> {
   async function run(command: string, options: RunOptions = {}): Promise<RunResult> {
     const client = ssh.connection;
     if (client === null) throw new CellError('MACHINE_UNREACHABLE', `The connection to ${reach.address} is closed`);
+    const { stdin } = options;
+    // Taken up at once: Node throws away what a child process wrote when it ends before anybody reads.
+    const source = stdin === undefined || typeof stdin === 'string' || Buffer.isBuffer(stdin) ? null : new PassThrough();
+    if (source !== null) {
+      (stdin as Readable).on('error', (error) => source.destroy(error));
+      (stdin as Readable).pipe(source);
+    }
     return new Promise<RunResult>((resolve, reject) => {
       client.exec(command, (error, channel) => {
         if (error !== undefined) {
@@ -111,12 +118,10 @@ export async function dial(reach: Reach, door: Door): Promise<Remote> {
           else if (sink === undefined) resolve({ code, ...result });
           else finished(sink).then(() => resolve({ code: code ?? 1, ...result }), reject);
         });
-        const { stdin } = options;
-        if (stdin === undefined) channel.end();
-        else if (typeof stdin === 'string' || Buffer.isBuffer(stdin)) channel.end(stdin);
+        if (source === null) channel.end(stdin);
         else {
-          stdin.on('error', () => channel.close());
-          stdin.pipe(channel);
+          source.on('error', () => channel.close());
+          source.pipe(channel);
         }
       });
     });

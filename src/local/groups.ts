@@ -7,10 +7,8 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasProc, signalTo } from './processes.ts';
 
-export interface GroupSpawner {
-  /** As spawn(), detached. */
-  (command: string, args: readonly string[], options: SpawnOptions): ChildProcess;
-}
+/** As spawn(), detached. */
+export type GroupSpawner = (command: string, args: readonly string[], options: SpawnOptions) => ChildProcess;
 
 export function groupSpawner(groups: string): GroupSpawner {
   return (command, args, options) => {

@@ -15,6 +15,7 @@
 import { readFile } from 'node:fs/promises';
 import { Agent, createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createProxyServer } from 'httpxy';
 import { messageOf } from '../errors.ts';
 import { layout } from '../layout.ts';
@@ -40,8 +41,11 @@ export interface IngressOptions {
 const DRAIN = 10_000;
 /** Longer than clients keep an idle connection, so that it is they who close it; ms. */
 const KEEP_ALIVE = 120_000;
-/** Before a request that was cut off is sent again, in ms. */
+/** Before a request that was cut off is sent again, in ms; doubled each time, up to the second. */
 const AGAIN_AFTER = 20;
+const AGAIN_AFTER_AT_MOST = 500;
+/** Every try leaves listeners on the request; this many are no leak. */
+const LISTENERS = 100;
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 /** Errors that mean no byte of the request got anywhere. */
 const NEVER_SENT = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL', 'ETIMEDOUT', 'EHOSTDOWN']);
@@ -91,6 +95,9 @@ export async function startIngress(options: IngressOptions): Promise<Ingress> {
     delete request.headers.expect; // Answered by this server already.
     const body = await readBody(request);
     if (body === null) return;
+    request.setMaxListeners(LISTENERS);
+    response.setMaxListeners(LISTENERS);
+    let pause = AGAIN_AFTER;
     const idempotent = IDEMPOTENT.has(request.method ?? '');
     for (;;) {
       const chosen = await choose(request, port, started);
@@ -111,7 +118,9 @@ export async function startIngress(options: IngressOptions): Promise<Ingress> {
       }
       const tryFor = routeOf(request, port)?.tryFor ?? 0;
       if (!neverSent && Date.now() - started > tryFor) return answer(response, 503, error.message);
-      if (!neverSent) await new Promise((resolve) => setTimeout(resolve, AGAIN_AFTER));
+      if (neverSent) continue;
+      await sleep(pause);
+      pause = Math.min(pause * 2, AGAIN_AFTER_AT_MOST);
     }
   }
 

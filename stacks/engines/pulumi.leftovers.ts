@@ -42,8 +42,9 @@ function plugins(folder: string): readonly Orphan[] {
 /** The CLI's lock files say its pid. Another process may have got that pid since: only a Pulumi counts. */
 function clis(folder: string): readonly Orphan[] {
   return filesIn(folder).flatMap((file) => {
-    const { pid } = JSON.parse(readFileSync(file, 'utf8') || '{}') as { pid?: number };
-    return pid !== undefined && isPulumi(pid) ? [{ pid, started: null }] : [];
+    // A CLI that was killed while it wrote its lock left half of one; it is dead then.
+    const pid = /"pid":\s*(\d+)/.exec(readFileSync(file, 'utf8'))?.[1];
+    return pid !== undefined && isPulumi(Number(pid)) ? [{ pid: Number(pid), started: null }] : [];
   });
 }
 

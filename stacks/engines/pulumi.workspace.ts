@@ -3,13 +3,14 @@
  * folder, so that two stacks share nothing and a destroyed one leaves nothing.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { LocalWorkspaceOptions, PulumiCommand, Stack } from '@pulumi/pulumi/automation/index.js';
 import { packageRoot } from '../../src/programs.ts';
 import type { Program } from '../program.ts';
 import type { Json } from '../stack.ts';
-import { passphraseOf, type StackHome } from './home.ts';
+import { corrupt } from './failures.ts';
+import { passphraseOf, type StackHome, writeDurably } from './home.ts';
 import type { EngineSetup } from './index.ts';
 import { missing } from './pulumi.find.ts';
 
@@ -31,39 +32,6 @@ export interface DeployedResource {
   readonly id?: string;
   readonly inputs?: { readonly [key: string]: Json };
   readonly outputs?: { readonly [key: string]: Json };
-}
-
-/** Asking the CLI for its version takes a third of a second; it does not change while this process runs. */
-const commands = new Map<string, Promise<PulumiCommand>>();
-
-/** The Automation API takes an installation with bin/pulumi in it, so there is a link to ours. */
-function commandOf(home: string, cli: string): Promise<PulumiCommand> {
-  const root = join(home, 'pulumi', '.cli');
-  const link = join(root, 'bin', 'pulumi');
-  if (targetOf(link) !== cli) {
-    mkdirSync(join(root, 'bin'), { recursive: true, mode: 0o700 });
-    rmSync(`${link}.${process.pid}`, { force: true });
-    symlinkSync(cli, `${link}.${process.pid}`);
-    renameSync(`${link}.${process.pid}`, link);
-  }
-  const known = commands.get(cli);
-  if (known !== undefined) return known;
-  const found = import('@pulumi/pulumi/automation/index.js')
-    .then(({ PulumiCommand }) => PulumiCommand.get({ root }))
-    .catch((cause: unknown) => {
-      commands.delete(cli);
-      throw missing(process.env, cause);
-    });
-  commands.set(cli, found);
-  return found;
-}
-
-function targetOf(link: string): string | null {
-  try {
-    return readlinkSync(link);
-  } catch {
-    return null;
-  }
 }
 
 export class PulumiWorkspace {
@@ -96,13 +64,21 @@ export class PulumiWorkspace {
     return existsSync(this.stateFile());
   }
 
-  /** Whether the last call was cut off in an operation, by the state file itself: no CLI is started to know. */
+  /**
+   * Whether the last call was cut off in an operation, by the state file itself: no CLI is started to know. A spoilt
+   * state file is first replaced by the copy that the CLI keeps of the one before, so call it with the lease.
+   * Throws CellError CHECKPOINT_CORRUPT when that is spoilt too.
+   */
   wasCutOff(): boolean {
     if (!this.exists()) return false;
-    const state = JSON.parse(readFileSync(this.stateFile(), 'utf8')) as {
-      checkpoint?: { latest?: { pending_operations?: readonly unknown[] } };
-    };
-    return (state.checkpoint?.latest?.pending_operations?.length ?? 0) > 0;
+    const file = this.stateFile();
+    let state = parse(file);
+    if (state === null) {
+      state = parse(`${file}.bak`);
+      if (state === null) throw corrupt(file, 'it is not what the Pulumi CLI writes, and so is its copy');
+      writeDurably(file, readFileSync(`${file}.bak`, 'utf8'));
+    }
+    return (state.checkpoint.latest?.pending_operations?.length ?? 0) > 0;
   }
 
   /** The stack of the Automation API; made when there is none. */
@@ -112,7 +88,7 @@ export class PulumiWorkspace {
     const options: LocalWorkspaceOptions = {
       workDir: this.folder('work'),
       pulumiHome: this.folder('cli'),
-      pulumiCommand: await commandOf(this.setup.home, this.cli),
+      pulumiCommand: await this.command(),
       secretsProvider: 'passphrase',
       envVars: this.environment(),
       projectSettings: { name: PROJECT, runtime: 'nodejs', backend: { url: this.backend() } },
@@ -164,6 +140,22 @@ export class PulumiWorkspace {
     };
   }
 
+  /** The Automation API takes an installation with bin/pulumi in it, so there is a link to ours. */
+  private async command(): Promise<PulumiCommand> {
+    const { PulumiCommand } = await import('@pulumi/pulumi/automation/index.js');
+    const root = this.folder('cli');
+    const link = join(root, 'bin', 'pulumi');
+    mkdirSync(join(root, 'bin'), { recursive: true });
+    rmSync(`${link}.${process.pid}`, { force: true });
+    symlinkSync(this.cli, `${link}.${process.pid}`);
+    renameSync(`${link}.${process.pid}`, link);
+    try {
+      return await PulumiCommand.get({ root });
+    } catch (cause) {
+      throw missing(process.env, cause);
+    }
+  }
+
   private run(args: readonly string[], stdin = ''): Promise<string> {
     return new Promise((resolve, reject) => {
       const env = { ...process.env, ...this.environment(), PULUMI_HOME: this.folder('cli') };
@@ -186,5 +178,18 @@ export class PulumiWorkspace {
     const folder = join(this.home.folder, name);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     return folder;
+  }
+}
+
+interface State {
+  readonly checkpoint: { readonly latest?: { readonly pending_operations?: readonly unknown[] } | null };
+}
+
+function parse(file: string): State | null {
+  try {
+    const state = JSON.parse(readFileSync(file, 'utf8')) as State | null;
+    return typeof state?.checkpoint === 'object' && state.checkpoint !== null ? state : null;
+  } catch {
+    return null;
   }
 }

@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import ssh2 from 'ssh2';
-import { machineHandler, removeMachine } from '../../stacks/machines/local.handler.ts';
 import type { Inputs, Live } from '../../stacks/handler.ts';
+import { machineHandler, removeMachine } from '../../stacks/machines/local.handler.ts';
 
 export interface Yard {
   readonly dir: string;

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { NodeSSH } from 'node-ssh';
 import ssh2 from 'ssh2';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { processesWith } from '../../src/local/processes.ts';
 import { machinePid } from '../../src/local/power.ts';
+import { processesWith } from '../../src/local/processes.ts';
 import { cutPower, machineHandler } from '../../stacks/machines/local.handler.ts';
 import { openYard, type TestMachine, until, type Yard } from './machine.support.ts';
 
@@ -97,7 +97,9 @@ describe('ssh', () => {
   test('when the client goes, its command goes, also one that ignores SIGHUP', async () => {
     const client = new NodeSSH();
     await client.connect({ host: machine.address, port: 2222, username: 'root', privateKey: yard.clientKey.private });
-    const pending = client.execCommand('trap "" HUP; echo $$ > $TMPDIR/loop; while :; do sleep 1; done').catch(() => null);
+    const pending = client
+      .execCommand('trap "" HUP; echo $$ > $TMPDIR/loop; while :; do sleep 1; done')
+      .catch(() => null);
     const file = join(machine.root, 'tmp/loop');
     await until('the loop runs', () => existsSync(file) && readFileSync(file, 'utf8').trim() !== '');
     const pid = Number(readFileSync(file, 'utf8'));
@@ -152,10 +154,10 @@ WantedBy=multi-user.target
       return pid > 0 && pid !== first;
     });
     expect(text((await machine.ssh('journalctl -u loop -o cat -n 1')).out)).toBe('good day');
-    const before = processesWith({ CELL_MACHINE: machine.marker }).length;
+    await until('it and its child run', () => marked().length >= 3);
     expect((await machine.ssh('systemctl stop loop')).code).toBe(0);
     expect((await machine.ssh('systemctl is-active loop')).code).toBe(3);
-    expect(marked().length).toBeLessThanOrEqual(before - 2);
+    await until('only the machine is left', () => marked().length === 1);
     expect((await machine.ssh('systemctl disable loop')).code).toBe(0);
   });
 
@@ -176,10 +178,11 @@ WantedBy=multi-user.target
     const { code, err } = await machine.ssh('systemctl start once');
     expect(code).not.toBe(0);
     expect(err).toContain('once.service');
-    expect(text((await machine.ssh('systemctl show -p ExecMainStatus,ActiveState once')).out).split('\n').sort()).toEqual([
-      'ActiveState=failed',
-      'ExecMainStatus=9',
-    ]);
+    expect(
+      text((await machine.ssh('systemctl show -p ExecMainStatus,ActiveState once')).out)
+        .split('\n')
+        .sort(),
+    ).toEqual(['ActiveState=failed', 'ExecMainStatus=9']);
     expect((await machine.ssh('systemctl start nothing')).err).toContain('Unit nothing.service not found.');
   });
 
@@ -195,7 +198,7 @@ WantedBy=multi-user.target
     await until('four beats', () => lines().length >= 8);
     await machine.ssh('systemctl stop beat.timer');
     const order = lines();
-    order.forEach((line, index) => expect(line).toBe(index % 2 === 0 ? 'begin' : 'end'));
+    expect(order).toEqual(order.map((_line, index) => (index % 2 === 0 ? 'begin' : 'end')));
   });
 });
 
@@ -215,7 +218,7 @@ describe('power', () => {
     );
     await drill.ssh('systemctl enable --now daemon');
     const all = () => processesWith({ CELL_MACHINE: drill.marker });
-    expect(all().length).toBeGreaterThanOrEqual(3);
+    await until('the unit and its child run', () => all().length >= 3);
     // As a power cut: only the machine itself is killed, and takes the rest along.
     process.kill(machinePid(drill.folder) as number, 'SIGKILL');
     await until('all of it is gone', () => all().length === 0);

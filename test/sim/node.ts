@@ -29,7 +29,7 @@ export class SimNode {
   /** Entries known of each feed. */
   readonly known = new Map<CellId, number>();
   lineage: Lineage;
-  pulses: Record<CellId, Pulse> = {};
+  readonly pulses = new Map<CellId, Pulse>();
   memory: TickMemory;
   readonly journal = new Map<string, SimSaga>();
   readonly running = new Set<FunctionName>();
@@ -39,8 +39,8 @@ export class SimNode {
   readings: Record<FunctionName, Record<string, Reading>> = {};
   sensedAt = 0;
   pulseSeq = 0;
-  /** How many more effects this tick may have before it crashes; null: it does not. */
-  fuse: number | null = null;
+  /** Asked before each effect of a tick. */
+  crashes: () => boolean = () => false;
   readonly #truth: Truth;
   readonly #seeder: CellId;
 
@@ -56,9 +56,7 @@ export class SimNode {
 
   /** Each effect comes through here; a crash comes before it. */
   effect(): void {
-    if (this.fuse === null) return;
-    if (this.fuse === 0) throw new Crash();
-    this.fuse -= 1;
+    if (this.crashes()) throw new Crash();
   }
 
   /** Hears of feeds up to these lengths. Lengths only grow, whatever order news arrives in. */

@@ -9,7 +9,8 @@ export interface Faults {
   /** Chances, 0 to 1. */
   readonly lostSession: number;
   readonly failedBirth: number;
-  readonly crashedTick: number;
+  /** Before each effect of a tick: it ends there, with nothing after it done or written down. */
+  readonly crash: number;
   /** ms. */
   readonly latency: number;
   readonly slowBirth: number;
@@ -37,7 +38,7 @@ export const START = Date.UTC(2030, 0, 1);
 export const PERFECT: Faults = {
   lostSession: 0,
   failedBirth: 0,
-  crashedTick: 0,
+  crash: 0,
   latency: 0,
   slowBirth: 0,
   deaths: 0,
@@ -98,7 +99,7 @@ export function scenario(seed: number, options: Options = {}): Scenario {
   const faults = options.faults ?? {
     lostSession: random() * 0.4,
     failedBirth: random() < 0.5 ? 0 : random() * 0.7,
-    crashedTick: random() * 0.15,
+    crash: random() * 0.25,
     latency: between(random, 0, 20_000),
     slowBirth: between(random, 0, 120_000),
     deaths: random() < 0.5 ? 0 : between(random, 1, 3),

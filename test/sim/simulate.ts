@@ -5,6 +5,7 @@
  *   2 steady   the load stays and nothing fails: an organism in balance stops changing
  *   3 quiet    no load at all: it goes back to one cell and leaves nothing behind
  */
+import type { Feeds } from '../../src/decide/lineage.ts';
 import { pick } from './random.ts';
 import { START, type Scenario } from './scenario.ts';
 import { seed } from './sagas.ts';
@@ -21,6 +22,8 @@ export interface Outcome {
   readonly counts: Readonly<Record<string, number>>;
   /** Events of virtual time. */
   readonly events: number;
+  /** All that was ever said. */
+  readonly feeds: Feeds;
 }
 
 /** Runs a scenario; throws a Violation with the last of what happened. */
@@ -57,12 +60,11 @@ function run(world: World): Outcome {
   until(scenario.steady);
   if (world.lastChange > before && !hopeless(world)) throw new Violation('it goes on changing under a steady load');
 
-  const [still] = [STILL];
-  until(scenario.quiet, () => alone(world) && world.now - world.lastChange > still);
+  until(scenario.quiet, () => alone(world) && world.now - world.lastChange > STILL);
   if (!alone(world)) throw new Violation(`it did not go back to one cell: ${describe(world)}`);
-  if (world.now - world.lastChange <= still) throw new Violation('it goes on changing without any load');
+  if (world.now - world.lastChange <= STILL) throw new Violation('it goes on changing without any load');
   ended(world, root.id);
-  return { cells: world.machines.size, most, counts: world.counts, events };
+  return { cells: world.machines.size, most, counts: world.counts, events, feeds: Object.fromEntries(world.truth) };
 }
 
 function alone(world: World): boolean {
@@ -72,7 +74,7 @@ function alone(world: World): boolean {
 /** Some load cannot be brought into its bounds, with the budget there is: then it keeps trying. */
 function hopeless(world: World): boolean {
   return [...world.nodes.values()].some((node) => {
-    const functions = Object.values(node.pulses[node.id]?.functions ?? {});
+    const functions = Object.values(node.pulses.get(node.id)?.functions ?? {});
     return node.alive && functions.some((state) => state.level === 'two' || state.level === 'many' || state.throttle > 0);
   });
 }

@@ -45,7 +45,7 @@ describe('simulator', () => {
   test('a hundred cells', { timeout: 120_000 }, () => {
     const title = 'a hundred cells';
     const grown: Outcome[] = [];
-    for (const seed of ONE === undefined ? [1, 2] : [Number(ONE)]) {
+    for (const seed of ONE === undefined ? [1] : [Number(ONE)]) {
       try {
         grown.push(simulate(scenario(seed, { maxCells: 100, large: true })));
       } catch (error) {

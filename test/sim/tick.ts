@@ -3,7 +3,6 @@ import { decide } from '../../src/decide/decide.ts';
 import { functionLevel, readingsOf } from '../../src/decide/sense.ts';
 import type { Action, Decision, FunctionName, PulseFunction, View } from '../../src/model.ts';
 import { Crash, type SimNode, type SimSaga } from './node.ts';
-import { between } from './random.ts';
 import { fence, goOn, reclaim } from './sagas.ts';
 import { START } from './scenario.ts';
 import type { World } from './world.ts';
@@ -26,7 +25,7 @@ export function beat(world: World, node: SimNode): void {
 
 function tick(world: World, node: SimNode): void {
   const { faults } = world.scenario;
-  node.fuse = world.faulty && world.chance('crash', faults.crashedTick) ? between(world.stream('fuse'), 0, 8) : null;
+  node.crashes = () => world.faulty && world.chance('crash', faults.crash);
   try {
     whole(world, node);
   } catch (error) {
@@ -34,7 +33,7 @@ function tick(world: World, node: SimNode): void {
     world.counts['crash'] = (world.counts['crash'] ?? 0) + 1;
     world.note(`${node.id} crashes`);
   }
-  node.fuse = null;
+  node.crashes = () => false;
   world.checkRunning();
   for (const born of world.nodes.values()) if (born.alive && world.truth.has(born.id)) beat(world, born);
 }
@@ -56,7 +55,7 @@ function whole(world: World, node: SimNode): void {
     genome,
     self: node.lineage.cells[node.id] ?? self,
     lineage: node.lineage,
-    pulses: node.pulses,
+    pulses: Object.fromEntries(node.pulses),
     senses,
     memory: node.memory,
     sagas: [...node.journal.values()].map((saga) => ({ ...saga, due: saga.due === 0 ? 0 : saga.due + node.skew })),
@@ -140,13 +139,20 @@ function pulse(node: SimNode, now: number, senses: View['senses'], decision: Dec
     functions[name] = { health: 'healthy', level: functionLevel(Object.values(readings)), pressure: readings, throttle, port: null };
   }
   node.pulseSeq += 1;
-  node.pulses = {
-    ...node.pulses,
-    [node.id]: {
-      v: 1, organism: 'sim', cell: node.id, seq: node.pulseSeq, at: now, functions, budget: self?.budget ?? 0, links: [],
-      entries: 0, frozen: false, why: '', sig: '',
-    },
-  };
+  node.pulses.set(node.id, {
+    v: 1,
+    organism: 'sim',
+    cell: node.id,
+    seq: node.pulseSeq,
+    at: now,
+    functions,
+    budget: self?.budget ?? 0,
+    links: [],
+    entries: node.known.get(node.id) ?? 0,
+    frozen: node.lineage.frozen !== null,
+    why: '',
+    sig: '',
+  });
 }
 
 function perform(world: World, node: SimNode, action: Action): void {

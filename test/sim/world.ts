@@ -109,10 +109,8 @@ export class World {
   }
 
   exchange(a: SimNode, b: SimNode): void {
-    const [fromA, fromB] = [new Map(a.known), new Map(b.known)];
-    const [pulsesA, pulsesB] = [a.pulses, b.pulses];
-    this.deliver(b, fromA, pulsesA);
-    this.deliver(a, fromB, pulsesB);
+    this.deliver(b, a.known, a.pulses);
+    this.deliver(a, b.known, b.pulses);
   }
 
   /** A sync session of a tick: may be lost, and what it brings may come late and out of order. */
@@ -126,7 +124,7 @@ export class World {
       return;
     }
     const [fromA, fromB] = [new Map(a.known), new Map(b.known)];
-    const [pulsesA, pulsesB] = [a.pulses, b.pulses];
+    const [pulsesA, pulsesB] = [new Map(a.pulses), new Map(b.pulses)];
     this.queue.after(late, () => {
       if (b.alive) this.deliver(b, fromA, pulsesA);
       if (a.alive) this.deliver(a, fromB, pulsesB);
@@ -136,8 +134,8 @@ export class World {
   deliver(to: SimNode, lengths: ReadonlyMap<CellId, number>, pulses: SimNode['pulses']): void {
     const before = to.lineage;
     to.hear(lengths);
-    for (const [id, pulse] of Object.entries(pulses)) {
-      if (id !== to.id && pulse.seq > (to.pulses[id]?.seq ?? -1)) to.pulses = { ...to.pulses, [id]: pulse };
+    for (const [id, pulse] of pulses) {
+      if (id !== to.id && pulse.seq > (to.pulses.get(id)?.seq ?? -1)) to.pulses.set(id, pulse);
     }
     if (to.lineage !== before) this.check(to.lineage, to.id);
   }

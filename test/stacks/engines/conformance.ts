@@ -363,8 +363,8 @@ export function conformance(name: EngineName, timeoutMs: number): void {
 
   check('says which inputs cannot be used, before anything is made', async () => {
     const wanted: readonly Resource[] = [['a', { size: 'large' }]];
-    for (const work of [(await open()).preview(plan(wanted), {}), up(wanted)]) {
-      const error = await failure(work);
+    for (const work of [async () => (await open()).preview(plan(wanted), {}), () => up(wanted)]) {
+      const error = await failure(work());
       expect(error.code).toBe('STACK_FAILED');
       expect(error.fields.resource).toBe('a');
       expect(error.why).toContain('size');
