@@ -19,7 +19,6 @@ function express(call) {
     (rest.length === 1 && rest[0].startsWith('--home='));
   if (verb === 'divide' && onlyHome) return { program: 'tick', args: rest };
   if (verb === 'hand') return { program: 'tick', args: call };
-  if (verb === 'hand') return { program: 'tick', args: call };
   if (verb === 'sync' && rest.includes('--serve')) return { program: 'sync', args: rest };
   return null;
 }

@@ -4,7 +4,7 @@ import { untilInterrupted } from '../src/terminal.ts';
 
 export default class Demo extends CellCommand {
   static override summary = 'The whole story on this computer: seed, load, throttle, divide, rewire, heal, shrink, destroy.';
-  static override description = 'Takes two to three minutes, needs no account, leaves nothing behind.';
+  static override description = 'Takes one to three minutes, needs no account, leaves nothing behind.';
   static override examples = [
     { command: '<%= config.bin %> demo', description: 'watch it' },
     { command: '<%= config.bin %> demo --no-kill', description: 'without the death of a cell' },

@@ -45,7 +45,7 @@ export default class Seed extends CellCommand {
       },
     });
     this.log(`${genome.organism} lives: ${cell.name} at ${cell.reach.address} performs ${cell.functions.join(', ')}.`);
-    this.log('Look at it with `cell status`, and throw this computer away if you like.');
+    this.log('From here on nobody is in charge. Look at it with `cell status`.');
     return { organism: genome.organism, cell };
   }
 }

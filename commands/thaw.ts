@@ -5,8 +5,8 @@ import { openHome } from '../src/here.ts';
 
 export default class Thaw extends CellCommand {
   static override summary = 'Allow autonomous action again.';
-  static override examples = [{ command: '<%= config.bin %> thaw --why "maintenance"', description: 'every cell shows the reason' }];
-  static override flags = { why: Flags.string({ description: 'what people read in cell status', default: 'by hand' }) };
+  static override examples = [{ command: '<%= config.bin %> thaw --why "maintenance is over"', description: 'what is kept in the lineage' }];
+  static override flags = { why: Flags.string({ description: 'what is kept in the lineage', default: 'by hand' }) };
 
   async run() {
     const { flags } = await this.parse(Thaw);

@@ -24,7 +24,7 @@ export async function writeExample(example: Example, folder: string, force: bool
   if (taken.length > 0 && !force) {
     throw new CellError('NOT_ALLOWED', `${taken[0]} is there already`, {
       why: `nothing was written, for ${taken.length === 1 ? 'this file' : `these ${taken.length} files`} would have been lost`,
-      suggestion: 'choose another folder (cell init FOLDER), or write over them with --force',
+      suggestion: 'Choose another folder (cell init FOLDER), or write over them with --force.',
       fields: { folder: resolve(folder), files: taken.join(', ') },
     });
   }
@@ -35,7 +35,7 @@ export async function writeExample(example: Example, folder: string, force: bool
     const code = (cause as NodeJS.ErrnoException).code ?? 'unknown';
     throw new CellError('NOT_ALLOWED', `${folder} cannot be written`, {
       why: `the system says ${code}`,
-      suggestion: 'choose a folder that you may write to',
+      suggestion: 'Choose a folder that you may write to.',
       fields: { folder: resolve(folder) },
       cause,
     });

@@ -102,12 +102,13 @@ export abstract class CellCommand extends Command {
     if (oclif?.exit === 2) {
       const [first = '', ...rest] = String(message)
         .replace(/\nSee more help with --help\s*$/, '')
-        .split('\n');
+        .split('\n')
+        .map((line) => line.trimEnd());
       const why = rest.join('\n').trim();
-      const suggestion = `look at \`cell ${this.id ?? 'COMMAND'} --help\``;
+      const suggestion = `Look at \`cell ${this.id ?? 'COMMAND'} --help\`.`;
       return { code: 'USAGE', message: first, why: why === '' ? undefined : why, suggestion, fields: {} };
     }
-    const suggestion = 'this is a mistake in cell itself: --debug shows where';
+    const suggestion = 'This is a mistake in cell itself: --debug shows where.';
     return { code: 'INTERNAL', message: messageOf(thrown), why: undefined, suggestion, fields: {} };
   }
 }

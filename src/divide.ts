@@ -53,7 +53,7 @@ export async function divide(here: Here, options: TickOptions = {}): Promise<Tic
       options.now === undefined ? decide(view, now, here.random) : decideNow(view, options.now, now);
     if (options.dryRun === true) return { kind: 'dry', decision, outcomes: [] };
     await keepBeat(here, { v: 1, tick: decision.memory, sensors: sensed.memory, readings: sensed.readings, lastAt: now });
-    const outcomes = await act(here, genome, decision, options);
+    const outcomes = await act(here, genome, decision, { ...options, renew: () => lock.renew() });
     await express(here, genome);
     await publish(here, { sensed, decision, links });
     return { kind: 'done', decision, outcomes };
@@ -62,7 +62,7 @@ export async function divide(here: Here, options: TickOptions = {}): Promise<Tic
   }
 }
 
-async function act(here: Here, genome: Genome, decision: Decision, options: TickOptions): Promise<readonly string[]> {
+async function act(here: Here, genome: Genome, decision: Decision, options: PerformOptions): Promise<readonly string[]> {
   const outcomes: string[] = [];
   for (const action of decision.actions) outcomes.push(await perform(here, genome, action, options));
   return outcomes;

@@ -44,6 +44,7 @@ export async function doctor(genome: Genome | null): Promise<readonly Check[]> {
     check('git', false, async () => ({ found: await version('git', ['--version']) })),
     check('ssh', false, async () => ({ found: await version('ssh', ['-V']) })),
     check('tar', false, async () => ({ found: await version('tar', ['--version']) })),
+    check('sha256sum', false, async () => ({ found: await version('sha256sum', ['--version']) })),
     check('pulumi', true, async () => {
       const { findPulumi } = await import('../stacks/engines/pulumi.find.ts');
       const found = findPulumi();

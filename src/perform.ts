@@ -8,7 +8,7 @@ import { beatOf, keepBeat } from './beat.ts';
 import { letIn } from './doors.ts';
 import { generateHostKey } from './effects/keys.ts';
 import { runThrottle } from './effects/hooks.ts';
-import { explain } from './errors.ts';
+import { CellError, explain } from './errors.ts';
 import { fence, reclaim } from './fence.ts';
 import { type Here, lineageOf, say } from './here.ts';
 import { type RunContext, type RunOutcome, run, type Saga } from './journal.ts';
@@ -19,7 +19,10 @@ import { cellDonor, parentOf } from './parent.ts';
 import { repeat } from './pulse.ts';
 import { birthId } from '../stacks/names.ts';
 
-export type PerformOptions = Pick<RunContext, 'afterStep' | 'beforeRecord'>;
+export interface PerformOptions extends Pick<RunContext, 'afterStep' | 'beforeRecord'> {
+  /** Holds the cell's lock for longer; false when it was lost, and then nothing more may be done. */
+  readonly renew?: () => boolean;
+}
 
 /** Does what a decision asks for; gives one line that says how it went. Never throws for what may fail in a world. */
 export async function perform(here: Here, genome: Genome, action: Action, options: PerformOptions): Promise<string> {
@@ -117,6 +120,7 @@ async function goOn(here: Here, genome: Genome, saga: Saga, options: PerformOpti
     afterStep: options.afterStep,
     beforeRecord: options.beforeRecord,
     onStep: (_: Saga, step: string, ms: number | null) => {
+      if (options.renew?.() === false) throw new CellError('TIMEOUT', 'This tick took so long that another took over');
       if (ms === null) repeat(here, `${saga.kind}: ${step} (${saga.id})`);
       else here.log(`${saga.id} ${step}: ${ms} ms`);
     },

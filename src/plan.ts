@@ -10,7 +10,12 @@ import type { Genome } from '../genome/schema.ts';
 import { formatMoney } from '../genome/units.ts';
 import type { Change } from '../stacks/engines/engine.ts';
 import { computeProvider } from '../stacks/machines/index.ts';
-import { genomeOf, hasHome, lineageOf, openHome } from './here.ts';
+import { genomeOf, type Here, hasHome, lineageOf, openHome } from './here.ts';
+import type { Mitosis } from './mitosis.ts';
+import { keyPair } from './perform.ts';
+
+/** Of TEST-NET-1 (RFC 5737): stands for the machine's address while there is none. */
+const DOCUMENTATION_ADDRESS = '192.0.2.1';
 
 export interface StackChanges {
   readonly stack: string;
@@ -32,7 +37,7 @@ export async function plan(home: string, genomeFile: string, genome: Genome): Pr
   const grown = hasHome(home) ? await openHome(home) : null;
   const lineage = grown === null ? null : await lineageOf(grown);
   const living = Object.values(lineage?.cells ?? {}).filter((cell) => cell.state !== 'gone');
-  const stacks = living.length > 0 ? [] : await firstStacks(home, genome);
+  const stacks = living.length > 0 ? [] : await firstStacks(home, genome, grown);
   const differs = lineage !== null && lineage.genome !== '' && lineage.genome !== genomeHash(await genomeFiles(genomeFile, genome));
   const changed = grown !== null && differs ? difference(await genomeOf(grown), genome) : [];
   const price = (cloud: string) => {
@@ -58,15 +63,21 @@ export async function plan(home: string, genomeFile: string, genome: Genome): Pr
   };
 }
 
-async function firstStacks(home: string, genome: Genome): Promise<readonly StackChanges[]> {
+/** The first cell's stacks: nothing made yet, or what an interrupted seeding has left to do. */
+async function firstStacks(home: string, genome: Genome, grown: Here | null): Promise<readonly StackChanges[]> {
   const { engine } = await import('../stacks/engines/index.ts');
+  const begun = (await grown?.journal.open())?.find((saga) => saga.kind === 'divide') as Mitosis | undefined;
+  const first = firstCell(genome);
+  const who = grown === null ? first : { ...first, parent: grown.identity.id };
+  // A preview checks inputs as `up` does, so they have to be real: these keys and this address are for nothing else.
+  const bindings = {
+    values: { imprintKey: (begun?.imprintKey ?? keyPair()).publicKey, address: DOCUMENTATION_ADDRESS },
+    secrets: { hostKey: (begun?.firstHostKey ?? keyPair()).privateKey },
+  };
   const stacks: StackChanges[] = [];
-  for (const stack of compile(genome, firstCell(genome))) {
+  for (const stack of compile(genome, who)) {
     const runner = await engine(stack.engine, { home: join(home, 'stacks'), credentials: {} });
-    const { changes } = await runner.preview(stack, {
-      values: { imprintKey: 'ssh-ed25519 (made when it is needed)', address: '(known when the machine is there)' },
-      secrets: { hostKey: '(made when it is needed)' },
-    });
+    const { changes } = await runner.preview(stack, bindings);
     stacks.push({ stack: stack.name, changes });
   }
   return stacks;
@@ -92,6 +103,12 @@ export function difference(before: Genome, after: Genome): PlanReport['genome'] 
 
 const SIGNS: Record<Change['operation'], string> = { create: '+', update: '~', replace: '±', delete: '-', same: ' ' };
 
+function counts({ stacks, genome }: PlanReport): string {
+  const operations = [...stacks.flatMap(({ changes }) => changes), ...genome].map(({ operation }) => operation);
+  const count = (wanted: Change['operation']) => operations.filter((operation) => operation === wanted).length;
+  return `${count('create')} to make, ${count('update')} to change, ${count('replace')} to replace, ${count('delete')} to destroy.`;
+}
+
 /** The plan as text. */
 export function planText(report: PlanReport): string {
   const money = (cents: number) => formatMoney(cents, report.monthly.currency);
@@ -103,7 +120,7 @@ export function planText(report: PlanReport): string {
     }
   }
   for (const { path, operation } of report.genome) lines.push(`  ${SIGNS[operation]} ${path}`);
-  if (report.changes === 0) lines.push('Nothing would change.');
+  lines.push(report.changes === 0 ? 'Nothing would change.' : counts(report));
   lines.push(`A month: ${money(report.monthly.before)} now, ${money(report.monthly.after)} then, never over ${money(report.monthly.most)}.`);
   lines.push(`Credentials: ${report.credentials.join(', ')}`);
   return lines.join('\n');

@@ -93,6 +93,9 @@ export function statusOf({ lineage, genome, pulses, self, now }: StatusInput): S
 
 const ago = (at: number | null, now: number) => (at === null ? 'never' : `${formatDuration(Math.round((now - at) / 1000) * 1000)} ago`);
 
+/** A pulse joins its reasons with `; `, each behind its subject; one reason may hold a `; ` of its own. */
+const reasonsIn = (why: string) => why.split(/; (?=[a-z0-9-]+: )/);
+
 /** The status as text for people. */
 export function statusText(status: Status): string {
   const names = new Map(status.cells.map((cell) => [cell.id, cell.name]));
@@ -109,7 +112,7 @@ export function statusText(status: Status): string {
       const held = throttle > 0 ? [`throttled ${throttle}`] : [];
       lines.push(`  ${name.padEnd(12)} ${health.padEnd(9)} ${[level, ...held, ...measured].join('  ')}`);
     }
-    for (const reason of cell.why.split('; ')) lines.push(`  · ${reason}`);
+    for (const reason of reasonsIn(cell.why)) lines.push(`  · ${reason}`);
   }
   if (status.domains.length > 0) lines.push('');
   for (const { name, addresses } of status.domains) lines.push(`${name} -> ${addresses.join(', ') || 'nowhere'}`);

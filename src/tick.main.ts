@@ -38,6 +38,7 @@ try {
     process.stdout.write(JSON.stringify({ error: said }));
   }
   process.stderr.write(`cell: ${messageOf(error)}${known?.why === undefined ? '' : `: ${known.why}`}\n`);
+  if (known?.suggestion !== undefined && positionals[0] !== 'hand') process.stderr.write(`  ${known.suggestion}\n`);
   if (known === null && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   process.exitCode = 1;
 }

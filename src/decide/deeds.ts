@@ -188,8 +188,16 @@ function give(draft: Draft, by: CellId, deed: Of<'give'>, at: number): Verdict {
   }
   d.noteMove(draft, deed.function, at, deed.mode === 'return');
   const stays = deed.mode === 'replicate' || to === by;
+  const others = homes.filter((home) => stays || home !== by);
   if (to !== by) d.noteGift(draft, deed.function, by, to, stays);
-  d.setHomes(draft, deed.function, [...homes.filter((home) => stays || home !== by), to]);
+  if (deed.mode !== 'replicate') d.noteGiver(draft, deed.function, by);
+  // Given to a cell that had been fenced: as if it had been there then. A replica just goes, the last one is the heir's.
+  if (to !== deed.to && others.length > 0) {
+    d.setHomes(draft, deed.function, others);
+    if (homes.length > 1 || stays) draft.replicated.add(deed.function);
+    return 'done';
+  }
+  d.setHomes(draft, deed.function, [...others, to]);
   return 'done';
 }
 
@@ -210,6 +218,8 @@ function drop(draft: Draft, by: CellId, deed: Of<'drop'>): Verdict {
 }
 
 function entrust(draft: Draft, by: CellId, deed: Of<'entrust'>): Verdict {
+  // Whoever owned it then, there is nothing left of it.
+  if (d.isOver(draft, deed.stack)) return 'done';
   if (draft.owners[deed.stack] !== by) return wait(`the stack ${deed.stack} to be its own`);
   const to = d.standingFor(draft, deed.to);
   if (to !== draft.seederId && draft.cells[to] === undefined) return wait(`the birth of ${deed.to}`);

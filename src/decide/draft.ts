@@ -185,12 +185,18 @@ export function setHomes(draft: Draft, name: FunctionName, homes: readonly CellI
 export function noteGift(draft: Draft, name: FunctionName, from: CellId, to: CellId, keeps: boolean): void {
   const merges = draft.merges[name] ?? [];
   const givers = draft.givers[name] ?? [];
-  if (!keeps && merges.some((one) => one.to === from && draft.cells[one.from]?.state !== 'gone')) draft.contested = true;
+  if (!keeps && merges.some((one) => one.to === from && draft.cells[one.from]?.state !== 'gone'))
+    draft.contested = true;
   if (homesOf(draft, name).includes(to)) {
     const known = merges.some((one) => one.from === from && one.to === to);
     if (!known) draft.merges[name] = [...merges, { from, to }].sort(byEnds);
   } else if (draft.replicated.has(name) && givers.includes(to)) draft.contested = true;
-  if (!keeps && !givers.includes(from)) draft.givers[name] = [...givers, from].sort();
+}
+
+/** It gave its own away. */
+export function noteGiver(draft: Draft, name: FunctionName, from: CellId): void {
+  const givers = draft.givers[name] ?? [];
+  if (!givers.includes(from)) draft.givers[name] = [...givers, from].sort();
 }
 
 function byEnds(a: { from: CellId; to: CellId }, b: { from: CellId; to: CellId }): number {
@@ -233,4 +239,11 @@ export function inherit(draft: Draft, from: CellId, heir: CellId): void {
   for (const [stack, owner] of Object.entries(draft.owners)) if (owner === from) draft.owners[stack] = heir;
   draft.heirs[from] = heir;
   patch(draft, from, { state: 'gone', budget: 0, attempts: [] });
+}
+
+/** Whether a body's machine is known to be destroyed. */
+export function isOver(draft: Draft, stack: string): boolean {
+  const [birth, attempt] = Object.entries(draft.births).find(([, one]) => one.stack === stack) ?? [];
+  if (attempt?.state !== 'born') return attempt?.state === 'abandoned';
+  return Object.values(draft.cells).some((cell) => cell.birth === birth && cell.state === 'gone');
 }

@@ -105,7 +105,15 @@ export async function dial(reach: Reach, door: Door): Promise<Remote> {
               }, options.timeoutMs);
         const sink = options.stdout;
         if (sink === undefined) channel.on('data', (chunk: Buffer) => stdout.push(chunk));
-        else channel.pipe(sink);
+        else {
+          channel.pipe(sink);
+          // A program that ends before it has read everything (tar leaves the padding) must not hold the channel open.
+          sink.on('error', () => {});
+          sink.on('close', () => {
+            channel.unpipe(sink);
+            channel.resume();
+          });
+        }
         channel.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
         channel.on('exit', (value: number | null) => {
           code = value;
@@ -116,7 +124,11 @@ export async function dial(reach: Reach, door: Door): Promise<Remote> {
           if (late) reject(new CellError('TIMEOUT', `A command on ${reach.address} took over ${options.timeoutMs} ms`));
           else if (code === null) reject(new CellError('MACHINE_UNREACHABLE', `The connection to ${reach.address} broke`));
           else if (sink === undefined) resolve({ code, ...result });
-          else finished(sink).then(() => resolve({ code: code ?? 1, ...result }), reject);
+          else {
+            // How the sink fared is for whoever gave it to say: the exit code of its program.
+            const end = () => resolve({ code: code ?? 1, ...result });
+            finished(sink).then(end, end);
+          }
         });
         if (source === null) channel.end(stdin);
         else {

@@ -20,7 +20,15 @@ export function birthOf(id: CellId): Birth {
 export function deed(author: CellId, kind: string, one = '', two = ''): Deed {
   switch (kind) {
     case 'genesis':
-      return { kind, organism: 'o', genome: 'g', maxCells: Number(one), functions: two === '' ? [] : two.split(','), key: 'k', recipient: 'r' };
+      return {
+        kind,
+        organism: 'o',
+        genome: 'g',
+        maxCells: Number(one),
+        functions: two === '' ? [] : two.split(','),
+        key: 'k',
+        recipient: 'r',
+      };
     case 'born':
       return { kind, birth: author.toLowerCase(), parent: one, key: `key-${author}` };
     case 'reserve':

@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { checkInvariants } from '../../src/decide/invariants.ts';
 import { extend, type Feeds, fold } from '../../src/decide/lineage.ts';
 import type { Entry, Lineage } from '../../src/model.ts';
-import { simulate } from '../sim/simulate.ts';
 import { scenario } from '../sim/scenario.ts';
+import { simulate } from '../sim/simulate.ts';
 import { SEEDER as SIM_SEEDER } from '../sim/world.ts';
 import { deed, entry, feeds, SEEDER } from './feeds.ts';
 
@@ -53,7 +53,9 @@ describe('a life', () => {
   test('replicated: two homes', () => {
     const lineage = sound(of(`${SEEDED}; A reserve b; A birth B; B born A; A replicate web B`));
     expect(lineage.homes['web']).toEqual(['A', 'B']);
-    expect(sound(of(`${SEEDED}; A reserve b; A birth B; B born A; A replicate web B; B drop web`)).homes['web']).toEqual(['A']);
+    expect(
+      sound(of(`${SEEDED}; A reserve b; A birth B; B born A; A replicate web B; B drop web`)).homes['web'],
+    ).toEqual(['A']);
   });
 
   test('merged back: state by state', () => {
@@ -97,7 +99,7 @@ describe('fencing', () => {
     expect(lineage.homes['web']).toEqual(['A']);
   });
 
-  test('its open attempts, children and stacks are its heir\'s', () => {
+  test("its open attempts, children and stacks are its heir's", () => {
     const lineage = sound(of(`${GRANDCHILD}; B give web C; A fence B 4`));
     expect(lineage.cells['C']).toMatchObject({ parent: 'A', state: 'living', functions: ['web'] });
     expect(lineage.owners['c.body']).toBe('A');
@@ -108,7 +110,9 @@ describe('fencing', () => {
 
   test('an orphan returns to its grandparent, whichever parent it names', () => {
     for (const to of ['A', 'B']) {
-      const lineage = sound(of(`${GRANDCHILD}; B give web C; A fence B 4; C wilt; C return web ${to}; C farewell; A bury C`));
+      const lineage = sound(
+        of(`${GRANDCHILD}; B give web C; A fence B 4; C wilt; C return web ${to}; C farewell; A bury C`),
+      );
       expect(lineage.cells['A']).toMatchObject({ budget: 4, functions: ['db', 'web'] });
     }
   });
@@ -143,23 +147,33 @@ describe('what can never be right ends a feed, and no other', () => {
     ['a second genesis', 'S genesis 3 web; S genesis 9 web', 'S', /said once/],
     ['more attempts than budget', 'S genesis 1 web; S reserve a; S reserve b', 'S', /no budget/],
     ['one birth reserved twice', `${SEEDED}; A reserve b; A reserve b`, 'A', /reserved before/],
-    ['an attempt that was abandoned, again', `${SEEDED}; A reserve b; A abandon b; A reserve b`, 'A', /reserved before/],
+    [
+      'an attempt that was abandoned, again',
+      `${SEEDED}; A reserve b; A abandon b; A reserve b`,
+      'A',
+      /reserved before/,
+    ],
     ['abandoning what is not open', `${SEEDED}; A abandon b`, 'A', /no open attempt/],
     ['abandoning what was born', `${DIVIDED}; A abandon b`, 'A', /no open attempt/],
     ['a birth without an attempt', `${SEEDED}; A birth B`, 'A', /no open attempt/],
     ['two children in one birth', `${DIVIDED}; A birth B`, 'A', /no open attempt/],
-    ['a birth in another cell\'s attempt', `${DIVIDED}; B reserve c; A birth C`, 'A', /no open attempt/],
+    ["a birth in another cell's attempt", `${DIVIDED}; B reserve c; A birth C`, 'A', /no open attempt/],
     ['giving more budget than there is', `${SEEDED}; A reserve b; A birth B 4`, 'A', /gives 4 of a budget of 3/],
     ['giving a negative budget', `${SEEDED}; A reserve b; A birth B -1`, 'A', /not a whole number/],
     ['giving half a cell', `${SEEDED}; A reserve b; A birth B 0.5`, 'A', /not a whole number/],
     ['giving a function there is none of', `${SEEDED}; A reserve b; A birth B; A give mail B`, 'A', /no function mail/],
     ['giving to itself', `${SEEDED}; A give web A`, 'A', /gives to itself/],
     ['giving to the seeder', `${SEEDED}; A give web S`, 'A', /seeder performs no functions/],
-    ['being another\'s child', `${DIVIDED.replace('B born A', 'B born S')}`, 'B', /its parent says otherwise/],
-    ['beginning with anything but its birth', DIVIDED.replace('B born A', 'B wilt'), 'B', /first entry is not its birth/],
-    ['weaning another\'s child', `${DIVIDED}; B weaned A`, 'B', /not its child/],
-    ['burying another\'s child', `${DIVIDED}; B bury A`, 'B', /not its child/],
-    ['fencing another\'s child', `${DIVIDED}; B fence A 1`, 'B', /not its child/],
+    ["being another's child", `${DIVIDED.replace('B born A', 'B born S')}`, 'B', /its parent says otherwise/],
+    [
+      'beginning with anything but its birth',
+      DIVIDED.replace('B born A', 'B wilt'),
+      'B',
+      /first entry is not its birth/,
+    ],
+    ["weaning another's child", `${DIVIDED}; B weaned A`, 'B', /not its child/],
+    ["burying another's child", `${DIVIDED}; B bury A`, 'B', /not its child/],
+    ["fencing another's child", `${DIVIDED}; B fence A 1`, 'B', /not its child/],
     ['fencing twice', `${DIVIDED}; A fence B 1; A fence B 1`, 'A', /before/],
     ['an order from a cell', `${DIVIDED}; A order B`, 'A', /only the seeder/],
     ['a farewell with functions', `${DIVIDED}; B wilt; B farewell`, 'B', /farewell with web/],
@@ -168,7 +182,7 @@ describe('what can never be right ends a feed, and no other', () => {
     ['a word after farewell', `${DIVIDED}; B return web A; B farewell; B freeze`, 'B', /said farewell/],
     ['growing while it wilts', `${DIVIDED}; B wilt; B reserve c`, 'B', /wilting/],
     ['a seeder that wilts', `${SEEDED}; S wilt`, 'S', /does not wilt/],
-    ['a stack that is another\'s', `${DIVIDED}; B reserve a`, 'B', /reserved before/],
+    ["a stack that is another's", `${DIVIDED}; B reserve a`, 'B', /reserved before/],
   ];
   test.each(table)('%s', (_, text, cell, why) => {
     // Everybody else goes on: the others' feeds are read as far as without it.
@@ -199,7 +213,11 @@ describe('what may yet be right waits', () => {
     ['a cell whose birth is not known', `${SEEDED}; C born A`, { C: 'the birth of C' }],
     ['a function that is not known to have come', `${DIVIDED}; B give db A`, { B: 'db to come to B' }],
     ['a burial before the farewell', `${DIVIDED}; A bury B`, { A: 'the farewell of B' }],
-    ['a stack that is not known to be entrusted', `${DIVIDED}; B entrust a.body A`, { B: 'the stack a.body to be its own' }],
+    [
+      'a stack that is not known to be entrusted',
+      `${DIVIDED}; B entrust a.body A`,
+      { B: 'the stack a.body to be its own' },
+    ],
     ['anything before the genesis', 'A born S', { A: 'the genesis' }],
   ];
   test.each(table)('%s', (_, text, waits) => {
@@ -231,7 +249,9 @@ function piecewise(all: Feeds, choose: () => number): { readonly lineage: Lineag
     // One entry too many, as a session that is repeated would bring.
     const extended = extend(lineage, { [id]: (all[id] ?? []).slice(Math.max(0, from - 1), to) });
     if (extended === null) refolds += 1;
-    lineage = extended ?? fold(Object.fromEntries(Object.entries(all).map(([one, feed]) => [one, feed.slice(0, known[one] ?? 0)])), seeder);
+    lineage =
+      extended ??
+      fold(Object.fromEntries(Object.entries(all).map(([one, feed]) => [one, feed.slice(0, known[one] ?? 0)])), seeder);
     expect(checkInvariants(lineage)).toEqual([]);
   }
 }
@@ -239,11 +259,15 @@ function piecewise(all: Feeds, choose: () => number): { readonly lineage: Lineag
 describe('the same feeds give the same lineage, however they arrive', () => {
   test('whole organisms', { timeout: 60_000 }, () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 400 }), fc.infiniteStream(fc.double({ min: 0, max: 0.999, noNaN: true })), (seed, numbers) => {
-        const all = simulate(scenario(seed)).feeds;
-        const { lineage } = piecewise(all, () => numbers.next().value ?? 0);
-        expect(lineage).toEqual(fold(all, SIM_SEEDER));
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 400 }),
+        fc.infiniteStream(fc.double({ min: 0, max: 0.999, noNaN: true })),
+        (seed, numbers) => {
+          const all = simulate(scenario(seed)).feeds;
+          const { lineage } = piecewise(all, () => numbers.next().value ?? 0);
+          expect(lineage).toEqual(fold(all, SIM_SEEDER));
+        },
+      ),
       { numRuns: 15 },
     );
   });
@@ -259,20 +283,32 @@ describe('the same feeds give the same lineage, however they arrive', () => {
       fc.tuple(fc.constantFrom('birth', 'fence'), id, number),
       fc.tuple(fc.constantFrom('give', 'replicate', 'return'), name, id),
       fc.tuple(fc.constant('drop'), name),
-      fc.tuple(fc.constant('entrust'), birth.map((one) => `${one}.body`), id),
+      fc.tuple(
+        fc.constant('entrust'),
+        birth.map((one) => `${one}.body`),
+        id,
+      ),
       fc.tuple(fc.constantFrom('weaned', 'bury', 'order'), id),
       fc.tuple(fc.constantFrom('wilt', 'farewell', 'freeze', 'thaw')),
     );
-    const feed = (author: string) => fc.array(said, { maxLength: 8 }).map((list) => list.map((words) => deed(author, ...(words as [string, string?, string?]))));
+    const feed = (author: string) =>
+      fc
+        .array(said, { maxLength: 8 })
+        .map((list) => list.map((words) => deed(author, ...(words as [string, string?, string?]))));
     // Honest beginnings, so that lies have something to stand on.
-    const honest = feeds(`${DIVIDED}; B reserve c; B birth C; C born B; A reserve d; A birth D; D born A; A replicate db D`);
+    const honest = feeds(
+      `${DIVIDED}; B reserve c; B birth C; C born B; A reserve d; A birth D; D born A; A replicate db D`,
+    );
     const lies = fc.record({ S: feed('S'), A: feed('A'), B: feed('B'), C: feed('C'), D: feed('D') });
     fc.assert(
       fc.property(lies, fc.infiniteStream(fc.double({ min: 0, max: 0.999, noNaN: true })), (spoken, numbers) => {
         const all: Record<string, Entry[]> = {};
         for (const [author, begun] of Object.entries(honest)) {
           const more = (spoken as Record<string, readonly ReturnType<typeof deed>[]>)[author] ?? [];
-          all[author] = [...begun, ...more.map((what, index) => entry(author, begun.length + index, 100 + index, what))];
+          all[author] = [
+            ...begun,
+            ...more.map((what, index) => entry(author, begun.length + index, 100 + index, what)),
+          ];
         }
         const whole = fold(all, SEEDER);
         expect(checkInvariants(whole)).toEqual([]);

@@ -1,0 +1,400 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { decide, decideNow } from '../../src/decide/decide.ts';
+import type { Action, Decision, FunctionMemory, TickMemory } from '../../src/model.ts';
+import { DIVIDED, GENES, genome, MIN, NOW, pulse, S, SEEDED, type Sketch, view } from './view.ts';
+
+const half = () => 0.5;
+const decided = (sketch: Sketch, random = half): Decision => decide(view(sketch), NOW, random);
+const actions = (sketch: Sketch): readonly Action[] => decided(sketch).actions;
+const why = (decision: Decision): string => decision.reasons.map((reason) => `${reason.subject}: ${reason.why}`).join('\n');
+
+/** web as it stands: in breach since, throttled to, throttled since, last changed. Ages in ms. */
+function web(breach: number | null, throttle = 0, since: number | null = null, changed = since): Partial<TickMemory> {
+  const ago = (age: number | null) => (age === null ? null : NOW - age);
+  const memory: FunctionMemory = { breachSince: ago(breach), throttle, throttleSince: ago(since), throttleAt: ago(changed) };
+  return { functions: { web: memory } };
+}
+/** The random delay is over. */
+const DUE = { intent: { kind: 'divide', function: 'web', due: NOW - 1 } } as const;
+const SPENT: Sketch = { life: SEEDED, levels: { web: 'two' }, memory: { ...web(61 * S, 75, 61 * S), ...DUE } };
+
+describe('throttling', () => {
+  const table: readonly (readonly [string, Sketch, number | 'relax' | null, RegExp])[] = [
+    ['in balance', { life: SEEDED }, null, /web: in balance/],
+    ['a breach that just began', { life: SEEDED, levels: { web: 'two' } }, null, /not throttling: pressure two for 0 ms, waiting 10 s more/],
+    ['a breach that lasted', { life: SEEDED, levels: { web: 'two' }, memory: web(10 * S) }, 50, /throttling to 50: pressure two for 10 s/],
+    ['a great breach that lasted', { life: SEEDED, levels: { web: 'many' }, memory: web(10 * S) }, 75, /throttling to 75/],
+    ['a cut that had no time to show', { life: SEEDED, levels: { web: 'two' }, memory: web(20 * S, 50, 9 * S) }, null, /throttled 9 s ago, waiting 51 s more/],
+    ['a cut that did not do', { life: SEEDED, levels: { web: 'two' }, memory: web(30 * S, 50, 10 * S) }, 75, /to 75/],
+    ['a third cut', { life: SEEDED, levels: { web: 'many' }, memory: web(30 * S, 75, 30 * S, 10 * S) }, 94, /to 94/],
+    ['relief', { life: SEEDED, memory: web(null, 50, 20 * S, 10 * S) }, 40, /relieving the throttle to 40/],
+    ['relief after longer', { life: SEEDED, memory: web(null, 50, 30 * S, 30 * S) }, 20, /to 20/],
+    ['too early for relief', { life: SEEDED, memory: web(null, 50, 20 * S, 2 * S) }, null, /stays at 50/],
+    ['the last relief', { life: SEEDED, memory: web(null, 8, 40 * S, 10 * S) }, 'relax', /relaxing/],
+    ['nothing sensed', { life: SEEDED, levels: { web: null }, memory: web(10 * S) }, null, /could not be sensed/],
+  ];
+  test.each(table)('%s', (_, sketch, level, reason) => {
+    const decision = decided(sketch);
+    expect(decision.actions).toEqual(
+      level === null
+        ? []
+        : [
+            level === 'relax'
+              ? { kind: 'relax', function: 'web', why: expect.any(String) }
+              : { kind: 'throttle', function: 'web', level, why: expect.any(String) },
+          ],
+    );
+    expect(why(decision)).toMatch(reason);
+    if (level !== null) expect(decision.memory.functions.web?.throttle).toBe(level === 'relax' ? 0 : level);
+  });
+
+  test('never stops a function', () => {
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom('one', 'two', 'many', 'none' as const), { maxLength: 60 }), (levels) => {
+        let memory: Partial<TickMemory> = {};
+        let now = NOW;
+        for (const level of levels) {
+          const decision = decide(view({ life: SEEDED, levels: { web: level }, memory: { ...memory, at: now - 5 * S } }), now, half);
+          const throttle = decision.memory.functions.web?.throttle ?? 0;
+          expect(throttle).toBeGreaterThanOrEqual(0);
+          expect(throttle).toBeLessThanOrEqual(95);
+          expect(throttle === 0).toBe(decision.memory.functions.web?.throttleSince === null);
+          memory = decision.memory;
+          now += 5 * S;
+        }
+      }),
+    );
+  });
+
+  test('is bounded in time: where nothing can divide, it is relaxed when its time is over', () => {
+    const decision = decided({ ...SPENT, genome: genome({ web: { divide: 'never' }, db: {} }) });
+    expect(decision.actions).toMatchObject([{ kind: 'relax', function: 'web' }]);
+    expect(why(decision)).toMatch(/web: relaxing the throttle: not dividing: its genome says divide: never/);
+    expect(decision.memory.functions.web).toMatchObject({ throttle: 0, breachSince: NOW });
+  });
+
+  test('is kept for a division that is coming', () => {
+    const decision = decided({ ...SPENT, memory: { ...SPENT.memory, restUntil: NOW + 30 * S } });
+    expect(decision.actions).toEqual([]);
+    expect(why(decision)).toMatch(/not dividing: resting after the last division, 30 s more/);
+    expect(decision.memory.functions.web?.throttle).toBe(75);
+  });
+});
+
+describe('dividing', () => {
+  test('when throttling did not hold', () => {
+    expect(actions(SPENT)).toEqual([
+      { kind: 'divide', function: 'web', mode: 'delegate', along: [], cloud: 'near', budget: 0, why: expect.stringMatching(/although throttled for 61 s/) },
+    ]);
+  });
+
+  const yes: readonly (readonly [string, Sketch])[] = [
+    ['throttling has nothing left to give', { ...SPENT, memory: { ...web(40 * S, 94, 30 * S, 10 * S), ...DUE } }],
+    ['it is inside its bounds only because it is throttled', { ...SPENT, levels: {}, memory: { ...web(null, 50, 61 * S, 5 * S), ...DUE } }],
+    ['it has no throttle hook, and the breach lasted', { ...SPENT, genome: genome({ web: { divide: 'delegate', throttle: undefined }, db: {} }), memory: { ...web(60 * S), ...DUE } }],
+  ];
+  test.each(yes)('when %s', (_, sketch) => {
+    expect(actions(sketch)).toMatchObject([{ kind: 'divide', function: 'web' }]);
+  });
+
+  const no: readonly (readonly [string, Sketch, RegExp])[] = [
+    ['no budget', { ...SPENT, life: SEEDED.replace('genesis 5', 'genesis 1').replace('A 4', 'A 0') }, /no budget is left/],
+    ['the only function', { ...SPENT, life: SEEDED.replace('; S give db A', '') }, /only function here/],
+    ['resting', { ...SPENT, memory: { ...SPENT.memory, restUntil: NOW + 1000 } }, /resting after the last division, 1 s more/],
+    ['the breaker', { ...SPENT, memory: { ...SPENT.memory, breaker: { failures: 3, openUntil: NOW + 40 * S } } }, /the last 3 births failed, waiting 40 s more/],
+    ['a saga', { ...SPENT, sagas: [{ id: 'x', kind: 'absorb', step: 'bury', due: NOW + 5 * S }] }, /taking a child back in is under way \(at bury\)/],
+    ['still starting', { ...SPENT, health: 'starting' }, /still starting/],
+    ['an order to wilt', { ...SPENT, life: `${SEEDED}; S order A` }, /ordered to wilt/],
+    ['the cost cap', { ...SPENT, monthlyCents: { near: 2600 } }, /would pass the monthly cost cap \(26.00 of 50.00\)/],
+    ['an unknown price', { ...SPENT, monthlyCents: {} }, /not known/],
+    ['the hold time not over without a hook', { ...SPENT, genome: genome({ web: { divide: 'delegate', throttle: undefined }, db: {} }), memory: { ...web(59 * S), ...DUE } }, /waiting 1 s more/],
+  ];
+  test.each(no)('not: %s', (_, sketch, reason) => {
+    const decision = decided(sketch);
+    expect(decision.actions.filter((action) => action.kind === 'divide')).toEqual([]);
+    expect(why(decision)).toMatch(reason);
+  });
+
+  test('after a random delay, drawn once', () => {
+    const first = decided({ ...SPENT, memory: web(61 * S, 75, 61 * S) });
+    expect(first.actions).toEqual([]);
+    expect(first.memory.intent).toEqual({ kind: 'divide', function: 'web', due: NOW + 10 * S });
+    expect(why(first)).toMatch(/dividing in 10 s/);
+    const then = decide({ ...view(SPENT), memory: first.memory }, NOW + 9 * S, () => 0.9);
+    expect(then.memory.intent?.due).toBe(NOW + 10 * S);
+    const due = decide({ ...view(SPENT), memory: first.memory }, NOW + 10 * S, () => 0.9);
+    expect(due.actions).toMatchObject([{ kind: 'divide' }]);
+    expect(due.memory).toMatchObject({ intent: null, restUntil: NOW + 10 * S + 3 * MIN });
+  });
+
+  test('the delay is forgotten when the pressure goes', () => {
+    expect(decided({ ...SPENT, levels: {}, memory: { ...web(null), ...DUE } }).memory.intent).toBeNull();
+  });
+
+  test('the rest counts from the end of a division', () => {
+    const saga = { id: 'x', kind: 'divide', step: 'close', due: NOW } as const;
+    expect(decided({ life: SEEDED, sagas: [saga] }).memory.restUntil).toBe(NOW + 3 * MIN);
+  });
+
+  test('the worst first, one at a time', () => {
+    const functions = { web: web(61 * S, 75, 61 * S).functions?.web, db: web(61 * S, 75, 61 * S).functions?.web } as TickMemory['functions'];
+    const both = genome({ web: { divide: 'replicate' }, db: { divide: 'replicate' } });
+    const decision = decided({ life: SEEDED, genome: both, levels: { web: 'two', db: 'many' }, memory: { functions } });
+    expect(decision.memory.intent?.function).toBe('db');
+    expect(why(decision)).toMatch(/web: not dividing: one at a time/);
+  });
+
+  test('a replica takes along what it needs of its own, and budget it can use', () => {
+    const genes = genome({ web: { divide: 'replicate', needs: { db: 'own', mail: 'shared' } }, db: { needs: { disk: 'own' } }, mail: {}, disk: {} });
+    const life = SEEDED.replace('web,db', 'web,db,mail,disk').replace('S weaned A', 'S give disk A; S give mail A; S weaned A');
+    expect(actions({ ...SPENT, life, genome: genes })).toMatchObject([
+      { kind: 'divide', mode: 'replicate', along: ['db', 'disk'], budget: 1 },
+    ]);
+  });
+
+  test('into the own cloud, or where the cost cap leaves room', () => {
+    const clouds = { near: { provider: 'local' }, far: { provider: 'local' } };
+    const two = genome(GENES, { clouds });
+    expect(actions({ ...SPENT, genome: two, monthlyCents: { near: 100, far: 50 } })).toMatchObject([{ cloud: 'near' }]);
+    expect(actions({ ...SPENT, genome: two, monthlyCents: { near: 2600, far: 50 } })).toMatchObject([{ cloud: 'far' }]);
+  });
+
+  test('by hand: every check but pressure, timers and the delay', () => {
+    const calm: Sketch = { life: SEEDED, memory: { restUntil: NOW + MIN } };
+    expect(decideNow(view(calm), 'web', NOW).actions).toMatchObject([{ kind: 'divide', function: 'web', why: 'asked for by hand' }]);
+    expect(decideNow(view(calm), 'web', NOW).memory.restUntil).toBe(NOW + 3 * MIN);
+    for (const [sketch, reason] of [
+      [{ life: `${SEEDED}; S freeze` }, /frozen \(because\)/],
+      [{ life: SEEDED, genome: genome({ web: { divide: 'never' }, db: {} }) }, /never/],
+      [{ life: SEEDED, memory: { breaker: { failures: 1, openUntil: NOW + S } } }, /the last birth failed/],
+      [{ life: DIVIDED }, /not performed here/],
+    ] as const) {
+      const decision = decideNow(view(sketch), 'web', NOW);
+      expect(decision.actions).toEqual([]);
+      expect(why(decision)).toMatch(reason);
+    }
+  });
+});
+
+describe('frozen', () => {
+  test('nothing is done, and it says who, when and why', () => {
+    const sagas = [{ id: 'x', kind: 'divide', step: 'body', due: 0 }] as const;
+    const decision = decided({ ...SPENT, life: `${DIVIDED}; B freeze @${NOW - 40 * S}`, sagas });
+    expect(decision.actions).toEqual([]);
+    expect(why(decision)).toBe('cell: nothing is decided: frozen by B 40 s ago (because)');
+  });
+
+  test('what was going on counts anew after the thaw', () => {
+    const { memory } = decided({ ...SPENT, life: `${SEEDED}; S freeze` });
+    expect(memory).toMatchObject({ calmSince: null, intent: null, functions: { web: { breachSince: null, throttle: 75 } } });
+  });
+});
+
+describe('sagas', () => {
+  test('one that is due goes on, and nothing else is begun', () => {
+    const sagas = [
+      { id: 'late', kind: 'divide', step: 'close', due: NOW + 30 * S },
+      { id: 'due', kind: 'divide', step: 'body', due: NOW },
+    ] as const;
+    expect(actions({ ...SPENT, sagas })).toEqual([{ kind: 'resume', saga: 'due', why: 'divide at step body' }]);
+  });
+  test('one that waits is waited for', () => {
+    const decision = decided({ life: SEEDED, sagas: [{ id: 'x', kind: 'divide', step: 'close', due: NOW + 30 * S }] });
+    expect(decision.actions).toEqual([]);
+    expect(why(decision)).toMatch(/divide at step close goes on in 30 s/);
+  });
+  test('a clock that went back does not put it off for ever', () => {
+    expect(actions({ life: SEEDED, sagas: [{ id: 'x', kind: 'divide', step: 'close', due: NOW + 60 * MIN }] })).toMatchObject([{ kind: 'resume' }]);
+  });
+  test('throttling goes beside it', () => {
+    const sagas = [{ id: 'x', kind: 'absorb', step: 'bury', due: 0 }] as const;
+    const found = actions({ life: SEEDED, levels: { web: 'two' }, memory: web(10 * S), sagas });
+    expect(found.map((action) => action.kind)).toEqual(['throttle', 'resume']);
+  });
+  test('an attempt without a saga is cleared up', () => {
+    expect(actions({ life: `${SEEDED}; A reserve b` })).toMatchObject([{ kind: 'reclaim', birth: 'b' }]);
+    const sagas = [{ id: 'b', kind: 'divide', step: 'body', due: NOW + S }] as const;
+    expect(actions({ life: `${SEEDED}; A reserve b`, sagas })).toEqual([]);
+  });
+});
+
+describe('merging back', () => {
+  const CALM: Sketch = {
+    life: DIVIDED,
+    self: 'B',
+    levels: { web: 'none' },
+    pulses: { A: pulse('A', 1, { db: 'one' }) },
+    memory: { calmSince: NOW - 15 * MIN, intent: { kind: 'wilt', function: null, due: NOW - 1 } },
+  };
+  test('a cell that was calm for long wilts', () => {
+    expect(actions(CALM)).toEqual([{ kind: 'wilt', why: 'calm for 15 min, and A has room' }]);
+  });
+  test('after a random delay', () => {
+    const decision = decided({ ...CALM, memory: { calmSince: NOW - 15 * MIN } });
+    expect(decision.actions).toEqual([]);
+    expect(decision.memory.intent).toEqual({ kind: 'wilt', function: null, due: NOW + 10 * S });
+  });
+  const no: readonly (readonly [string, Sketch, RegExp])[] = [
+    ['not calm for long enough', { ...CALM, memory: { calmSince: NOW - 10 * MIN } }, /calm for 10 min, waiting 5 min more/],
+    ['work', { ...CALM, levels: { web: 'one' } }, /there is work here/],
+    ['throttled', { ...CALM, memory: { ...CALM.memory, ...web(null, 50, 20 * S, 5 * S) } }, /there is work here/],
+    ['the first cell', { ...CALM, self: 'A', life: SEEDED, levels: { web: 'none', db: 'none' } }, /the first cell stays/],
+    ['a child', { ...CALM, life: `${DIVIDED}; B reserve c; B birth C; C born B` }, /waiting for C to go first/],
+    ['a saga', { ...CALM, sagas: [{ id: 'x', kind: 'absorb', step: 'enter', due: NOW + S }] }, /a saga is under way/],
+    ['a parent never heard', { ...CALM, pulses: {} }, /never heard/],
+    ['a silent parent', { ...CALM, memory: { ...CALM.memory, heard: { A: { seq: 1, at: NOW - 4 * MIN } } } }, /not heard for 4 min/],
+    ['a parent in breach', { ...CALM, pulses: { A: pulse('A', 1, { db: 'two' }) } }, /db on A is at two/],
+    ['a throttled parent', { ...CALM, pulses: { A: pulse('A', 1, { db: 'one' }, 20) } }, /db on A is throttled/],
+    ['a parent that goes itself', { ...CALM, life: `${DIVIDED}; A wilt` }, /its parent A is wilting/],
+  ];
+  test.each(no)('not: %s', (_, sketch, reason) => {
+    const decision = decided(sketch);
+    expect(decision.actions.filter((action) => action.kind === 'wilt')).toEqual([]);
+    expect(why(decision)).toMatch(reason);
+  });
+
+  test('not: both together would not fit', () => {
+    const tight = view(CALM);
+    const load = { value: 9, low: 10, high: 100, level: 'none' } as const;
+    const senses = { web: { health: 'healthy', readings: { load } } } as const;
+    const parent = pulse('A', 1, { db: 'one' });
+    const full = { ...parent, functions: { db: { ...parent.functions.db, pressure: { load: { ...load, value: 85 } } } } } as typeof parent;
+    expect(why(decide({ ...tight, senses, pulses: { A: full } }, NOW, half))).toMatch(/load of web would not fit beside db/);
+  });
+
+  test('a tick that could not sense keeps the time, and is no moment to go', () => {
+    const decision = decided({ ...CALM, levels: { web: null }, memory: { calmSince: NOW - 5 * MIN } });
+    expect(decision.memory.calmSince).toBe(NOW - 5 * MIN);
+  });
+
+  test('a cell where nothing is measured stays', () => {
+    const decision = decided({ ...CALM, genome: genome({ web: { pressure: {} }, db: {} }) });
+    expect(decision.actions).toEqual([]);
+    expect(decision.memory.calmSince).toBeNull();
+  });
+
+  test('a function that was returned only to be given away again waits twice as long', () => {
+    const times = (at: number) => `@${NOW - at * MIN}`;
+    const again = `${SEEDED}
+      A reserve b; A birth B 0; B born A; A give web B ${times(80)}; B wilt; B return web A ${times(60)}; B farewell; A bury B
+      A reserve c; A birth C 0; C born A; A give web C ${times(50)}`;
+    const sketch = { ...CALM, life: again, self: 'C' };
+    expect(why(decided(sketch))).toMatch(/calm for 15 min, waiting 15 min more/);
+    expect(actions({ ...sketch, memory: { ...CALM.memory, calmSince: NOW - 30 * MIN } })).toMatchObject([{ kind: 'wilt' }]);
+  });
+
+  test('ordered: at once, but children first', () => {
+    const pulses = { A: pulse('A', 1, { db: 'one' }), B: pulse('B', 1) };
+    const busy = { ...CALM, levels: { web: 'two' }, memory: {}, pulses } as const;
+    expect(actions({ ...busy, life: `${DIVIDED}; S order B` })).toEqual([{ kind: 'wilt', why: 'ordered: because' }]);
+    const decision = decided({ ...busy, self: 'A', life: `${DIVIDED}; S order A` });
+    expect(decision.actions).toEqual([]);
+    expect(why(decision)).toMatch(/ordered to \(because\): waiting for B to go first/);
+    expect(actions({ ...busy, self: 'A', life: `${SEEDED}; S order A` })).toMatchObject([{ kind: 'wilt' }]);
+  });
+
+  test('a wilting child is taken in, the oldest first; a parted one is buried', () => {
+    const two = `${DIVIDED}; A reserve c; A birth C; C born A; C wilt; B wilt`;
+    expect(actions({ life: two })).toMatchObject([{ kind: 'absorb', child: 'B', why: 'B is wilting' }]);
+    expect(actions({ life: `${DIVIDED}; B wilt; B return web A; B farewell` })).toEqual([
+      { kind: 'absorb', child: 'B', why: 'B is done and can be buried' },
+    ]);
+    const sagas = [{ id: 'x', kind: 'absorb', step: 'enter', due: NOW + S }] as const;
+    expect(actions({ life: two, sagas })).toEqual([]);
+  });
+});
+
+describe('healing', () => {
+  const TRIO = `${DIVIDED}; A reserve c; A birth C; C born A`;
+  const heard = (ages: Record<string, number>) => ({
+    heard: Object.fromEntries(Object.entries(ages).map(([id, age]) => [id, { seq: 1, at: NOW - age }])),
+  });
+  test('a silent child is suspected, then fenced', () => {
+    const suspect = decided({ life: TRIO, memory: heard({ B: 4 * MIN, C: 0 }) });
+    expect(suspect.actions).toEqual([]);
+    expect(why(suspect)).toMatch(/suspecting: B silent for 4 min; taken for dead in 11 min/);
+    expect(actions({ life: TRIO, memory: heard({ B: 15 * MIN, C: 0 }) })).toEqual([{ kind: 'fence', child: 'B', why: 'B silent for 15 min' }]);
+  });
+  test('also while a saga is open, which may be about that child', () => {
+    const sagas = [{ id: 'x', kind: 'divide', step: 'close', due: 0 }] as const;
+    expect(actions({ life: TRIO, memory: heard({ B: 15 * MIN, C: 0 }), sagas })).toMatchObject([{ kind: 'fence' }]);
+  });
+  test('a newer pulse ends the silence, whatever its clock says', () => {
+    const late = { ...pulse('B', 2), at: NOW - 60 * MIN };
+    expect(actions({ life: TRIO, memory: heard({ B: 15 * MIN, C: 0 }), pulses: { B: late } })).toEqual([]);
+    const old = { ...pulse('B', 1), at: NOW };
+    expect(actions({ life: TRIO, memory: heard({ B: 15 * MIN, C: 0 }), pulses: { B: old } })).toMatchObject([{ kind: 'fence' }]);
+  });
+  test('the only other cell, although nobody else can be heard', () => {
+    expect(actions({ life: DIVIDED, memory: heard({ B: 15 * MIN }) })).toMatchObject([{ kind: 'fence', child: 'B' }]);
+  });
+  test('not when it hears nobody, or too many are silent at once', () => {
+    const alone = decided({ life: TRIO, memory: heard({ B: 15 * MIN, C: 15 * MIN }) });
+    expect(alone.actions).toEqual([]);
+    expect(why(alone)).toMatch(/no other cell is heard either/);
+    const four = `${TRIO}; A reserve d; A birth D; D born A`;
+    const many = decided({ life: four, memory: heard({ B: 15 * MIN, C: 15 * MIN, D: 0 }) });
+    expect(many.actions).toEqual([]);
+    expect(why(many)).toMatch(/50% of all cells are silent at once \(at most 40%\)/);
+  });
+  test('only its own child', () => {
+    expect(actions({ life: TRIO, self: 'B', memory: heard({ C: 15 * MIN, A: 0 }) })).toEqual([]);
+  });
+  test('one that has never pulsed counts from its birth', () => {
+    const life = `${SEEDED}; A reserve b; A birth B 0 @${NOW - 16 * MIN}`;
+    expect(actions({ life })).toMatchObject([{ kind: 'fence', child: 'B' }]);
+    expect(actions({ life: life.replace(`@${NOW - 16 * MIN}`, `@${NOW - MIN}`) })).toEqual([]);
+  });
+});
+
+describe('time', () => {
+  test('a clock that went back leaves nothing in the future and no wait too long', () => {
+    const ahead = 120 * MIN;
+    const { memory } = decided({
+      ...SPENT,
+      memory: {
+        at: NOW + ahead,
+        restUntil: NOW + ahead,
+        calmSince: NOW + ahead,
+        breaker: { failures: 1, openUntil: NOW + ahead },
+        intent: { kind: 'divide', function: 'web', due: NOW + ahead },
+        functions: { web: { breachSince: NOW + ahead, throttle: 50, throttleSince: NOW + ahead, throttleAt: NOW + ahead } },
+      },
+    });
+    expect(memory.restUntil).toBe(NOW + 3 * MIN);
+    expect(memory.breaker.openUntil).toBe(NOW + 60 * MIN);
+    expect(memory.functions.web).toMatchObject({ breachSince: NOW, throttleSince: NOW, throttleAt: NOW });
+  });
+
+  test('time that nobody watched does not count', () => {
+    const slept = 8 * 60 * MIN;
+    const memory = { ...SPENT.memory, ...web(slept + 5 * S), at: NOW - slept, heard: { B: { seq: 1, at: NOW - slept } } };
+    const decision = decided({ life: DIVIDED.replace('A give web B; ', ''), levels: { web: 'two' }, memory });
+    expect(decision.actions.filter((action) => action.kind === 'fence')).toEqual([]);
+    expect(NOW - (decision.memory.functions.web?.breachSince ?? 0)).toBeLessThan(2 * MIN);
+  });
+});
+
+test('every function and the cell itself always have a reason, and the same view gives the same decision', () => {
+  const level = fc.constantFrom('none', 'one', 'two', 'many', null as never);
+  const age = fc.option(fc.integer({ min: -MIN, max: 40 * MIN }));
+  fc.assert(
+    fc.property(level, level, age, fc.integer({ min: 0, max: 95 }), age, fc.boolean(), (one, two, breach, throttle, calm, saga) => {
+      const sketch: Sketch = {
+        life: DIVIDED.replace('A give web B; ', ''),
+        levels: { web: one, db: two },
+        memory: { ...web(breach, throttle, throttle === 0 ? null : breach), calmSince: calm === null ? null : NOW - calm },
+        sagas: saga ? [{ id: 'x', kind: 'divide', step: 'body', due: NOW + (breach ?? 0) }] : [],
+        pulses: { B: pulse('B', 1) },
+      };
+      const decision = decided(sketch);
+      const subjects = decision.reasons.map((reason) => reason.subject);
+      expect(subjects).toEqual(expect.arrayContaining(['web', 'db']));
+      for (const reason of decision.reasons) expect(reason.why).not.toMatch(/NaN|undefined|null|Infinity|-\d/);
+      expect(decision.actions.filter((action) => !['throttle', 'relax'].includes(action.kind)).length).toBeLessThan(2);
+      expect(decided(sketch)).toEqual(decision);
+      expect(JSON.parse(JSON.stringify(decision.memory))).toEqual(decision.memory);
+    }),
+  );
+});

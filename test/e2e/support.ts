@@ -1,0 +1,321 @@
+/**
+ * A small organism for drills, in a folder, a loopback network and with a DNS port of its own: two functions that count
+ * what they serve, `web` (moved by a division) and `api` (run in both cells).
+ *
+ * What is watched from outside, by the kernel's own lists: processes (/proc), ports (/proc/net/tcp), folders. `close`
+ * ends all of it, whatever state a test left it in.
+ */
+import { spawn } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { checkInvariants } from '../../src/decide/invariants.ts';
+import { dial } from '../../src/effects/ssh.ts';
+import { CellError } from '../../src/errors.ts';
+import { type Here, lineageOf, openHome } from '../../src/here.ts';
+import type { Saga } from '../../src/journal.ts';
+import { type Load, startLoad } from '../../src/load.ts';
+import { sshArguments } from '../../src/memory/sync.ts';
+import type { Mitosis } from '../../src/mitosis.ts';
+import type { Cell, Lineage } from '../../src/model.ts';
+import { pulsesOf } from '../../src/pulse.ts';
+import { syncEverybody } from '../../src/sync.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+export const ORGANISM = 'drill';
+export const MAX_CELLS = 4;
+export const TTL_MS = 1_000;
+export const API_PORT = 7100;
+
+export interface Ran {
+  /** 128 + the signal's number for one that was killed, as a shell has it. */
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Options {
+  readonly heartbeat?: string;
+  /** Silence after which a cell is taken for dead. */
+  readonly deadAfter?: string;
+}
+
+export interface Process {
+  readonly pid: number;
+  readonly line: string;
+  readonly env: ReadonlyMap<string, string>;
+}
+
+export interface Organism {
+  readonly folder: string;
+  readonly home: string;
+  readonly network: string;
+  readonly dnsPort: number;
+  /** A file with the name of the only cell on which functions become healthy. */
+  readonly sick: string;
+  /** The CLI as a user runs it. */
+  cell(args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Ran>;
+  seed(fault?: string): Promise<Ran>;
+  here(): Promise<Here>;
+  /** The lineage with everybody's newest news. */
+  lineage(): Promise<Lineage>;
+  living(): Promise<readonly Cell[]>;
+  /** A command line in a shell on a cell. */
+  on(cell: Cell, command: string): Promise<Ran>;
+  /** One tick of a cell as its cron runs it, after any that runs now. */
+  tick(cell: Cell, options?: { readonly fault?: string; readonly now?: string }): Promise<Ran>;
+  /** Stops and starts a cell's own ticks. */
+  pause(cell: Cell): Promise<void>;
+  goOn(cell: Cell): Promise<void>;
+  /** Sagas a cell has not finished. */
+  sagas(cell: Cell): readonly Saga[];
+  /** Files of a function's data on a cell. */
+  served(cell: Cell, name: string): readonly string[];
+  load(name: string, rate: number): Load;
+  until<T>(what: string, look: () => Promise<T | false> | T | false, within?: number): Promise<T>;
+  /** Everything of this organism that runs. */
+  processes(): readonly Process[];
+  /** Ports of its network, and its DNS, on which somebody listens. */
+  listening(): readonly string[];
+  /** Names of machines on which a function's program runs. */
+  running(name: string): readonly string[];
+  /** What the functions noticed that must not be: two at once. */
+  trace(): string;
+  /** Whether the key of an imprint still opens its machine. */
+  opens(saga: Mitosis): Promise<boolean>;
+  /** What is wrong with the organism as it is now. */
+  unsound(lineage: Lineage): readonly string[];
+  close(): Promise<void>;
+}
+
+export async function newOrganism(options: Options = {}): Promise<Organism> {
+  const folder = mkdtempSync(join(tmpdir(), 'cell-e2e-'));
+  const [home, tmp, trace, sick] = ['.cell', 'tmp', 'trace', 'sick'].map((name) => join(folder, name)) as [string, string, string, string];
+  const base = `127.${90 + Math.floor(Math.random() * 10)}.${Math.floor(Math.random() * 256)}`;
+  const dnsPort = await freePort();
+  const genomeFile = join(folder, 'genome.yaml');
+  mkdirSync(tmp);
+  cpSync(join(import.meta.dirname, 'functions'), join(folder, 'functions'), { recursive: true });
+  writeFileSync(genomeFile, genome({ base, dnsPort, trace, sick, ...options }));
+  const env = { ...process.env, TMPDIR: tmp, NO_COLOR: '1', CELL_HOME: home };
+  const loads = new Set<Load>();
+  let known: Here | null = null;
+
+  const here = async () => (known ??= await openHome(home, () => {}));
+  const lineage = async () => {
+    await syncEverybody(await here());
+    return lineageOf(await here());
+  };
+  const machine = (one: Pick<Cell, 'reach'>, ...path: string[]) => join(one.reach.root, ...path);
+  const on = async (one: Cell, command: string) => run('ssh', ['-T', ...sshArguments(one, home), command], env);
+  const processes = () => allProcesses().filter(({ line, env: its }) => line.includes(folder) || [...its.values()].some((value) => value.includes(folder)));
+  const organism: Organism = {
+    folder,
+    home,
+    network: `${base}.0/24`,
+    dnsPort,
+    sick,
+    cell: (args, more = {}) => run(process.execPath, [join(ROOT, 'bin/cell.js'), ...args], { ...env, ...more }),
+    seed: (fault) => organism.cell(['seed', '--yes', '-g', genomeFile], fault === undefined ? {} : { CELL_FAULT: fault }),
+    here,
+    lineage,
+    async living() {
+      return Object.values((await lineage()).cells).filter((one) => one.state !== 'gone');
+    },
+    on,
+    async tick(one, { fault = '', now } = {}) {
+      const command = `CELL_FAULT=${fault} "$CELL_ROOT/opt/cell/bin/cell" divide --json${now === undefined ? '' : ` --now ${now}`}`;
+      return organism.until(`a tick of ${one.name}`, async () => {
+        const ran = await on(one, command);
+        return ran.code === 0 && JSON.parse(ran.stdout).kind === 'busy' ? false : ran;
+      });
+    },
+    async pause(one) {
+      await on(one, 'systemctl stop cell-tick.timer');
+    },
+    async goOn(one) {
+      await on(one, 'systemctl start cell-tick.timer');
+    },
+    sagas(one) {
+      const journal = machine(one, 'var/lib/cell/journal');
+      if (!existsSync(journal)) return [];
+      const names = readdirSync(journal).filter((name) => name.endsWith('.json'));
+      return names.flatMap((name) => {
+        try {
+          return [JSON.parse(readFileSync(join(journal, name), 'utf8')) as Saga];
+        } catch {
+          return []; // It ended just now.
+        }
+      });
+    },
+    served(one, name) {
+      const file = machine(one, 'srv/cell', name, 'data/served');
+      return existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter(Boolean) : [];
+    },
+    load(name, rate) {
+      const load = startLoad({
+        domain: `${name}.${ORGANISM}.test`,
+        path: '/',
+        rate,
+        dns: { address: '127.0.0.1', port: dnsPort, ttlMs: TTL_MS },
+        httpPort: 8080,
+        random: Math.random,
+      });
+      loads.add(load);
+      return load;
+    },
+    async until(what, look, within = 30_000) {
+      const end = Date.now() + within;
+      for (;;) {
+        const found = await look();
+        if (found !== false) return found;
+        if (Date.now() > end) throw new Error(`not within ${within} ms: ${what}\n${await told(organism)}`);
+        await sleep(150);
+      }
+    },
+    processes,
+    listening: () => listeningOn(base, dnsPort),
+    running(name) {
+      const theirs = processes().filter((one) => one.env.get('CELL_FUNCTION') === name && one.line.includes('server.js'));
+      return [...new Set(theirs.map((one) => one.env.get('CELL_NAME') ?? ''))];
+    },
+    trace: () => (existsSync(trace) ? readFileSync(trace, 'utf8') : ''),
+    async opens(saga) {
+      if (saga.reach === null || saga.child === null) throw new Error('the saga has no child');
+      const hostKeys = [saga.firstHostKey.publicKey, saga.child.hostKey];
+      try {
+        (await dial(saga.reach, { privateKey: saga.imprintKey.privateKey, hostKeys })).close();
+        return true;
+      } catch (error) {
+        if (error instanceof CellError && error.code === 'NOT_ALLOWED') return false;
+        throw error;
+      }
+    },
+    unsound(now) {
+      const cells = Object.values(now.cells).filter((one) => one.state !== 'gone');
+      const budgets = cells.reduce((sum, one) => sum + one.budget, 0);
+      return [
+        ...checkInvariants(now),
+        ...cells.flatMap((one) => (one.attempts.length > 0 ? [`${one.name} has an open attempt`] : [])),
+        ...cells.flatMap((one) => (one.weaned ? [] : [`${one.name} is not weaned`])),
+        ...(budgets + cells.length === MAX_CELLS ? [] : [`${budgets} of budget and ${cells.length} cells`]),
+        ...Object.entries(now.quarantined).map(([id, { why }]) => `${id} is quarantined: ${why}`),
+        ...Object.entries(now.waiting).map(([id, many]) => `${many} entries of ${id} wait`),
+      ];
+    },
+    async close() {
+      for (const load of loads) await load.stop();
+      for (const { pid } of processes()) {
+        try {
+          process.kill(pid, 'SIGKILL');
+        } catch {
+          // It ended meanwhile.
+        }
+      }
+      await organism.until('its processes end', () => processes().length === 0);
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+  return organism;
+}
+
+/** The organism in words, for a failure. */
+async function told(organism: Organism): Promise<string> {
+  try {
+    const here = await organism.here();
+    const now = await lineageOf(here);
+    const pulses = pulsesOf(here);
+    const cells = Object.values(now.cells).filter((one) => one.state !== 'gone');
+    const lines = cells.map((one) => {
+      const sagas = organism.sagas(one).map((saga) => `${saga.kind} at ${saga.step}: ${saga.lastFailure}`);
+      return `${one.name} ${one.state} [${one.functions}] ${sagas.join(' ')} | ${pulses[one.id]?.why}`;
+    });
+    return lines.join('\n');
+  } catch (error) {
+    return String(error);
+  }
+}
+
+function genome(of: Options & { base: string; dnsPort: number; trace: string; sick: string }): string {
+  const common = (name: string, alone: string) => `
+  ${name}:
+    run: exec node server.js
+    source: ./functions
+    domain: ${name}.${ORGANISM}.test
+    health: { http: /health, every: 500ms, timeout: 2s, within: 4s }
+    data: [./data]
+    env: { ALONE_AT: '${alone}', TRACE: '${of.trace}', SICK: '${of.sick}' }`;
+  return `organism: ${ORGANISM}
+zone: ${ORGANISM}.test
+body: { maxCells: ${MAX_CELLS}, heartbeat: ${of.heartbeat ?? '1s'} }
+rhythm: { settle: 1s, hold: 2s, refractory: 1s, calm: 1h, jitter: 100ms }
+healing: { suspectAfter: 2s, deadAfter: ${of.deadAfter ?? '60s'}, aloneAfter: 5m }
+clouds: { here: { provider: local, network: ${of.base}.0/24 } }
+dns: { provider: local, port: ${of.dnsPort}, ttl: ${TTL_MS / 1000}s }
+functions:${common('web', `${of.base}.254:7999`)}
+    divide: delegate
+${common('api', '')}
+    port: ${API_PORT}
+    divide: replicate
+    handover: { merge: node merge.js }
+`;
+}
+
+/** Runs a program to its end; never throws for how it ended. */
+export function run(program: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<Ran> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    let [stdout, stderr] = ['', ''];
+    child.stdout.on('data', (chunk) => (stdout += String(chunk)));
+    child.stderr.on('data', (chunk) => (stderr += String(chunk)));
+    child.once('error', reject);
+    child.once('close', (code, signal) => resolve({ code: code ?? (signal === 'SIGKILL' ? 137 : 255), stdout, stderr }));
+  });
+}
+
+function allProcesses(): Process[] {
+  const found: Process[] = [];
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name) || Number(name) === process.pid) continue;
+    try {
+      const env = new Map(
+        readFileSync(`/proc/${name}/environ`, 'utf8')
+          .split('\0')
+          .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)] as const),
+      );
+      found.push({ pid: Number(name), line: readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' '), env });
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+  return found;
+}
+
+/** From /proc/net/tcp: addresses are hexadecimal, in the byte order of the computer; state 0A listens. */
+function listeningOn(base: string, dnsPort: number): string[] {
+  return readFileSync('/proc/net/tcp', 'utf8')
+    .split('\n')
+    .slice(1)
+    .flatMap((line) => {
+      const [, local = '', , state] = line.trim().split(/\s+/);
+      const [hex = '', port = ''] = local.split(':');
+      if (state !== '0A') return [];
+      const address = [...hex.matchAll(/../g)].map(([byte]) => Number.parseInt(byte, 16)).reverse().join('.');
+      const number = Number.parseInt(port, 16);
+      return address.startsWith(`${base}.`) || number === dnsPort ? [`${address}:${number}`] : [];
+    });
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}
