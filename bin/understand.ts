@@ -8,11 +8,12 @@ export type Understood =
   | { readonly args: readonly string[]; readonly problem?: never }
   | { readonly problem: string; readonly args?: never };
 
-/** `commands`: the names there are. `cell help X` means `cell X --help`. */
+/** `commands`: the names there are. `cell help X` and `cell X -h` mean `cell X --help`. */
 export function understand(call: readonly string[], commands: readonly string[]): Understood {
   const [first, ...rest] = call;
   if (first === undefined || first === '-h') return { args: ['--help'] };
   if (first === 'help') return understand([...rest, '--help'], commands);
+  if (rest[0] === '-h' && commands.includes(first)) return { args: [first, '--help', ...rest.slice(1)] };
   if (GLOBAL_FLAGS.includes(first) || commands.includes(first)) return { args: call };
   const isFlag = first.startsWith('-');
   const nearest = (isFlag ? GLOBAL_FLAGS : commands)

@@ -1,7 +1,7 @@
 import { Args, Flags } from '@oclif/core';
 import { CellCommand } from '../src/command.ts';
-import { destroyOrganism } from '../src/destroy.ts';
-import { dismiss } from '../src/farewell.ts';
+import { destroyedText, destroyOrganism } from '../src/destroy.ts';
+import { dismiss, mayDismiss } from '../src/farewell.ts';
 import { lineageOf } from '../src/here.ts';
 import { observe } from '../src/observe.ts';
 import { findCell } from '../src/shell.ts';
@@ -25,7 +25,9 @@ export default class Destroy extends CellCommand {
     const { here, status } = await observe(this.homeOf(flags), { sync: true });
     onInterrupt('Stopped. The same command goes on.');
     if (args.cell !== undefined) {
-      const cell = findCell(await lineageOf(here), args.cell);
+      const lineage = await lineageOf(here);
+      const cell = findCell(lineage, args.cell);
+      mayDismiss(here, lineage, cell);
       await confirmed(`Let ${cell.name} hand back ${cell.functions.join(', ') || 'nothing'} and go?`, flags.yes);
       await dismiss(here, cell, { withinMs: flags.within * 1000, why: 'destroyed by hand' });
       this.log(`${cell.name} is gone.`);
@@ -34,7 +36,7 @@ export default class Destroy extends CellCommand {
     const names = status.cells.map((cell) => cell.name).join(', ');
     await confirmed(`Destroy ${status.organism} (${names}) with all its data?`, flags.yes);
     const gone = await destroyOrganism(here);
-    this.log(`${status.organism} is gone: ${gone.machines} machines, ${gone.records} records. The sweep finds nothing left.`);
+    this.log(`${status.organism} is gone: ${destroyedText(gone)}. The sweep finds nothing left.`);
     return { organism: status.organism, ...gone };
   }
 }

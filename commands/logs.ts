@@ -6,7 +6,6 @@ import { findCell, homeOf, logCommand, onCell } from '../src/shell.ts';
 
 export default class Logs extends CellCommand {
   static override summary = "What a function, or a cell's ticks, wrote.";
-  static override enableJsonFlag = false;
   static override examples = [
     { command: '<%= config.bin %> logs api', description: 'the function, on its first home' },
     { command: '<%= config.bin %> logs amber-fox -f', description: "a cell's ticks, followed" },
@@ -15,7 +14,7 @@ export default class Logs extends CellCommand {
   static override args = { what: Args.string({ description: 'a function or a cell', required: true }) };
   static override flags = {
     lines: Flags.integer({ char: 'n', description: 'how many lines', default: 100, min: 1 }),
-    follow: Flags.boolean({ char: 'f', description: 'go on until Ctrl-C' }),
+    follow: Flags.boolean({ char: 'f', description: 'go on until Ctrl-C', exclusive: ['json'] }),
     cell: Flags.string({ description: 'on this cell', helpValue: 'CELL' }),
   };
 
@@ -24,12 +23,10 @@ export default class Logs extends CellCommand {
     const { here } = await observe(this.homeOf(flags), { sync: true });
     const lineage = await lineageOf(here);
     const isFunction = lineage.homes[args.what] !== undefined;
-    const cell =
-      flags.cell !== undefined
-        ? findCell(lineage, flags.cell)
-        : isFunction
-          ? homeOf(lineage, args.what)
-          : findCell(lineage, args.what);
-    process.exitCode = await onCell(here, cell, logCommand(isFunction ? args.what : null, flags.lines, flags.follow));
+    const cell = isFunction ? homeOf(lineage, args.what, flags.cell) : findCell(lineage, args.what);
+    const command = logCommand(isFunction ? args.what : null, flags.lines, flags.follow);
+    const ran = await onCell(here, cell, command, this.jsonEnabled());
+    process.exitCode = ran.code;
+    return ran;
   }
 }

@@ -7,7 +7,6 @@ import { findCell, onCell } from '../src/shell.ts';
 
 export default class Ssh extends CellCommand {
   static override summary = 'A shell on a cell, or one command there. Its host key is pinned from its birth.';
-  static override enableJsonFlag = false;
   static override strict = false;
   static override examples = [
     { command: '<%= config.bin %> ssh amber-fox', description: 'a shell' },
@@ -20,6 +19,8 @@ export default class Ssh extends CellCommand {
     const { here } = await observe(this.homeOf(flags), { sync: true });
     const words = (argv as string[]).slice(1);
     const command = words.length === 0 ? null : words.length === 1 ? (words[0] as string) : words.map(quoted).join(' ');
-    process.exitCode = await onCell(here, findCell(await lineageOf(here), args.cell), command);
+    const ran = await onCell(here, findCell(await lineageOf(here), args.cell), command, this.jsonEnabled());
+    process.exitCode = ran.code;
+    return ran;
   }
 }

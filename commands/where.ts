@@ -8,7 +8,7 @@ import { homeOf } from '../src/shell.ts';
 
 export default class Where extends CellCommand {
   static override summary = 'Addresses that serve a function now, best first.';
-  static override examples = [{ command: '<%= config.bin %> where api', description: 'one line an address' }];
+  static override examples = [{ command: '<%= config.bin %> where api', description: 'one line an address: URL, Host header, cell, health' }];
   static override args = { function: Args.string({ description: 'the function', required: true }) };
 
   async run() {
@@ -21,7 +21,7 @@ export default class Where extends CellCommand {
     const places = abouts.functions[args.function] ?? [];
     for (const place of places) {
       const health = place.healthy ? 'healthy' : 'not healthy';
-      this.log([place.url, place.domain ?? '-', place.cell, health].join('  '));
+      this.log([place.url ?? '-', place.domain ?? '-', place.cell, health].join('  '));
     }
     return { function: args.function, places };
   }

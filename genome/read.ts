@@ -40,7 +40,7 @@ export async function readGenome(file: string): Promise<InspectedGenome & { read
   const count = `${errors.length} ${errors.length === 1 ? 'error' : 'errors'}`;
   throw new CellError('GENOME_INVALID', `${file} has ${count}`, {
     why: renderFindings(errors.slice(0, 10), { colour: false }).trimEnd(),
-    suggestion: `mend the genome; \`cell validate -g ${file}\` shows everything`,
+    suggestion: `Mend the genome; \`cell validate -g ${file}\` shows everything.`,
     fields: { file, errors: errors.length },
   });
 }
@@ -51,9 +51,9 @@ async function readText(file: string): Promise<string> {
     return (await readStart(file, 4 * MAX_TEXT)).toString('utf8');
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    throw new CellError('GENOME_MISSING', `no genome can be read at ${file}`, {
+    throw new CellError('GENOME_MISSING', `No genome can be read at ${file}`, {
       why: code === 'ENOENT' ? 'there is no such file' : `the file cannot be read (${code ?? 'unknown'})`,
-      suggestion: 'make one with `cell init`, or name it with -g FILE',
+      suggestion: 'Make one with `cell init`, or name it with -g FILE.',
       fields: { file },
       cause: error,
     });

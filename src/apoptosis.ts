@@ -26,6 +26,8 @@ export interface Recipient {
   bring(name: FunctionName, child: Cell, remote: Remote): Promise<number>;
   /** Runs it here with what was brought: as it stands where the child was its only home, merged where it runs here. */
   receive(name: FunctionName, child: Cell): Promise<void>;
+  /** It could not be received: it does not run here if the child is its only home, and nothing waits for it here. */
+  release(name: FunctionName): Promise<void>;
 }
 
 export interface Absorber extends Omit<Parent, 'reachChild' | 'opens'> {

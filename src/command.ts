@@ -49,6 +49,11 @@ export abstract class CellCommand extends Command {
     return process.stdout.isTTY === true && process.stdout.hasColors();
   }
 
+  /** Progress goes to stderr with --json too: only stdout is for one document. */
+  override logToStderr(text = ''): void {
+    process.stderr.write(`${text}\n`);
+  }
+
   /** One document, and plain: it is read by programs. */
   override logJson(json: unknown): void {
     process.stdout.write(`${JSON.stringify(json, null, 2)}\n`);

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readGenome } from '../genome/read.ts';
 import type { Genome } from '../genome/schema.ts';
-import { destroyOrganism } from './destroy.ts';
+import { destroyedText, destroyOrganism } from './destroy.ts';
 import { CellError } from './errors.ts';
 import { genomeOf, type Here, lineageOf, openHome, systemRandom } from './here.ts';
 import { type Load, type LoadReport, startLoad } from './load.ts';
@@ -84,7 +84,7 @@ export async function demo(options: DemoOptions): Promise<DemoReport> {
     say(`Back to one cell. ${report.sent} requests during planned moves, ${report.failed} failed.`);
     await watch.stop();
     const gone = await destroyOrganism(here);
-    say(`Taken apart: ${gone.machines} machines, ${gone.records} records; the sweep finds nothing left.`);
+    say(`Taken apart: ${destroyedText(gone)}; the sweep finds nothing left.`);
     if (report.failed > 0) {
       throw new CellError('UNHEALTHY', `${report.failed} requests failed during planned moves`, { why: report.failures.join('\n') });
     }

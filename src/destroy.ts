@@ -24,6 +24,11 @@ export interface Destroyed {
   readonly records: number;
 }
 
+export function destroyedText({ machines, records }: Destroyed): string {
+  const count = (many: number, what: string) => `${many} ${what}${many === 1 ? '' : 's'}`;
+  return `${count(machines, 'machine')}, ${count(records, 'record')}`;
+}
+
 export async function destroyOrganism(here: Here): Promise<Destroyed> {
   const genome = await genomeOf(here);
   const credentials = await credentialsOf(here);

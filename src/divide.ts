@@ -19,7 +19,7 @@ import { express } from './express.ts';
 import { look } from './look.ts';
 import type { Decision, FunctionName } from './model.ts';
 import { type PerformOptions, perform } from './perform.ts';
-import { publish } from './pulse.ts';
+import { publish, reasonsOf } from './pulse.ts';
 import { senseAll } from './sense.ts';
 import { syncLinks } from './sync.ts';
 import { tend } from './tend.ts';
@@ -55,7 +55,7 @@ export async function divide(here: Here, options: TickOptions = {}): Promise<Tic
     await keepBeat(here, { v: 1, tick: decision.memory, sensors: sensed.memory, readings: sensed.readings, lastAt: now });
     const outcomes = await act(here, genome, decision, { ...options, renew: () => lock.renew() });
     await express(here, genome);
-    await publish(here, { sensed, decision, links });
+    await publish(here, { sensed, throttles: decision.memory.functions, why: reasonsOf(decision), links });
     return { kind: 'done', decision, outcomes };
   } finally {
     await lock.release();

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import type { Genome } from '../genome/schema.ts';
 import { OLDEST_NODE } from './effects/artefacts.ts';
 import { resolveSecret } from './effects/secrets.ts';
-import { messageOf } from './errors.ts';
+import { CellError, messageOf } from './errors.ts';
 
 export interface Check {
   readonly name: string;
@@ -23,7 +23,8 @@ async function check(name: string, optional: boolean, look: () => Promise<Look>)
     const { found, mend } = await look();
     return { name, ok: mend === undefined, optional, found, mend: mend ?? null };
   } catch (error) {
-    return { name, ok: false, optional, found: messageOf(error).split('\n')[0] ?? '', mend: 'Install it and put it on PATH.' };
+    const mend = error instanceof CellError ? (error.suggestion ?? error.why ?? null) : 'Install it and put it on PATH.';
+    return { name, ok: false, optional, found: messageOf(error).split('\n')[0] ?? '', mend };
   }
 }
 
@@ -87,9 +88,10 @@ function canListen(host: string, port: number): Promise<boolean> {
 }
 
 export function doctorText(checks: readonly Check[]): string {
+  const width = Math.max(18, ...checks.map(({ name }) => name.length));
   const lines = checks.map(({ name, ok, optional, found, mend }) => {
     const mark = ok ? 'ok     ' : optional ? 'absent ' : 'MISSING';
-    return `${mark}  ${name.padEnd(18)} ${found}${mend === null ? '' : `\n${' '.repeat(28)}${mend}`}`;
+    return `${mark}  ${name.padEnd(width)}  ${found}${mend === null ? '' : `\n${' '.repeat(width + 11)}${mend}`}`;
   });
   return lines.join('\n');
 }

@@ -2,12 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CellError } from './errors.ts';
 import { type Here, lineageOf, say } from './here.ts';
-import type { Cell } from './model.ts';
+import type { Cell, Lineage } from './model.ts';
 import { syncEverybody } from './sync.ts';
 
-/** Orders it and waits until it is gone. Throws NOT_ALLOWED for the last cell, TIMEOUT when it takes too long. */
-export async function dismiss(here: Here, cell: Cell, options: { readonly withinMs: number; readonly why: string }): Promise<void> {
-  const lineage = await lineageOf(here);
+/** Throws NOT_ALLOWED for a cell that cannot be ordered to go from here. */
+export function mayDismiss(here: Here, lineage: Lineage, cell: Cell): void {
   if (cell.parent === lineage.seeder.id) {
     throw new CellError('NOT_ALLOWED', `${cell.name} is the first cell: nobody could take what it has`, {
       suggestion: 'To take the whole organism apart: cell destroy',
@@ -21,6 +20,12 @@ export async function dismiss(here: Here, cell: Cell, options: { readonly within
       suggestion: 'Run this where the organism was seeded.',
     });
   }
+}
+
+/** Orders it and waits until it is gone. Throws NOT_ALLOWED as mayDismiss does, TIMEOUT when it takes too long. */
+export async function dismiss(here: Here, cell: Cell, options: { readonly withinMs: number; readonly why: string }): Promise<void> {
+  const lineage = await lineageOf(here);
+  mayDismiss(here, lineage, cell);
   if (lineage.orders[cell.id] === undefined) await say(here, { kind: 'order', wilt: cell.id, why: options.why });
   const deadline = here.clock() + options.withinMs;
   while ((await lineageOf(here)).cells[cell.id]?.state !== 'gone') {

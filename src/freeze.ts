@@ -7,7 +7,7 @@ export interface Switched {
   readonly frozen: boolean;
   readonly changed: boolean;
   readonly told: number;
-  readonly unreached: readonly LinkResult[];
+  readonly unreached: readonly (LinkResult & { readonly name: string })[];
 }
 
 export async function setFrozen(here: Here, frozen: boolean, why: string): Promise<Switched> {
@@ -19,13 +19,18 @@ export async function setFrozen(here: Here, frozen: boolean, why: string): Promi
   const changed = (lineage.frozen !== null) !== frozen;
   if (changed) await say(here, { kind: frozen ? 'freeze' : 'thaw', why });
   const results = await syncEverybody(here);
-  return { frozen, changed, told: results.filter((link) => link.ok).length, unreached: results.filter((link) => !link.ok) };
+  const unreached = results
+    .filter((link) => !link.ok)
+    .map((link) => ({ ...link, name: lineage.cells[link.cell]?.name ?? link.cell }));
+  return { frozen, changed, told: results.length - unreached.length, unreached };
 }
 
 export function switchedText({ frozen, changed, told, unreached }: Switched): string {
-  const state = frozen ? 'frozen' : 'not frozen';
-  const lines = [changed ? `The organism is ${state} now.` : `The organism was ${state} already.`];
-  lines.push(`${told} ${told === 1 ? 'cell knows' : 'cells know'}; the others hear it from them.`);
-  for (const { cell, why } of unreached) lines.push(`not reached: ${cell} (${why})`);
+  const now = frozen ? 'The organism is frozen.' : 'The organism is thawed.';
+  const already = frozen ? 'The organism was frozen already.' : 'The organism was not frozen.';
+  const lines = [changed ? now : already];
+  if (unreached.length === 0) lines.push('Every cell knows.');
+  else lines.push(`${told} of ${told + unreached.length} cells know; the others hear it from them.`);
+  for (const { name, why } of unreached) lines.push(`not reached: ${name} (${why})`);
   return lines.join('\n');
 }

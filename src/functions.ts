@@ -77,10 +77,25 @@ async function becomesHealthy(here: Here, name: FunctionName, gene: FunctionGene
   }
 }
 
-/** Requests wait, those under way are answered, the program stops. Doing it again changes nothing. */
-export async function hold(here: Here, name: FunctionName): Promise<void> {
+/**
+ * Requests wait, those under way are answered, the program stops. Doing it again changes nothing. True when it was held
+ * before: somebody who held it did not come to an end.
+ */
+export async function hold(here: Here, name: FunctionName): Promise<boolean> {
+  const before = (await trafficOf(here)).holding.includes(name);
   await change(here, ({ holding, running }) => ({
     holding: [...new Set([...holding, name])],
+    running: running.filter((other) => other !== name),
+  }));
+  await direct(here, await genomeOf(here), await lineageOf(here));
+  await services.stop(name);
+  return before;
+}
+
+/** Does not run here; requests are neither held nor answered. Its data stays. */
+export async function stop(here: Here, name: FunctionName): Promise<void> {
+  await change(here, ({ holding, running }) => ({
+    holding: holding.filter((other) => other !== name),
     running: running.filter((other) => other !== name),
   }));
   await direct(here, await genomeOf(here), await lineageOf(here));
@@ -95,11 +110,17 @@ export async function resume(here: Here, name: FunctionName): Promise<void> {
 
 /** What still comes here goes to the function's new home until a time. */
 export async function forward(here: Here, name: FunctionName, to: string, until: number): Promise<void> {
-  await change(here, ({ holding, forwarding, running }) => ({
-    holding: holding.filter((other) => other !== name),
-    running: running.filter((other) => other !== name),
-    forwarding: [...forwarding.filter((entry) => entry.function !== name), { function: name, to, until }],
-  }));
+  await change(here, ({ holding, forwarding, running }) => {
+    const known = forwarding.find((entry) => entry.function === name && entry.to === to);
+    return {
+      holding: holding.filter((other) => other !== name),
+      running: running.filter((other) => other !== name),
+      forwarding: [
+        ...forwarding.filter((entry) => entry.function !== name),
+        { function: name, to, until, spoken: known?.spoken ?? true },
+      ],
+    };
+  });
   await direct(here, await genomeOf(here), await lineageOf(here));
 }
 

@@ -29,6 +29,7 @@ import {
 } from './here.ts';
 import { layout } from './layout.ts';
 import { quietly, withLock } from './lock.ts';
+import { tell } from './tell.ts';
 import { silence, speak } from './voice.ts';
 
 type Performed<Op extends HandOp> = (here: Here, input: HandOps[Op]['in']) => Promise<HandOps[Op]['out']>;
@@ -95,10 +96,9 @@ const data: Performed<'data'> = async (here, input) => {
 
 const handBack: Performed<'handBack'> = async (here, input) => {
   const lineage = await lineageOf(here);
-  const homes = lineage.homes[input.function] ?? [];
-  if (homes.includes(here.identity.id)) {
-    if (homes.length > 1) await say(here, { kind: 'drop', function: input.function });
-    else await say(here, { kind: 'give', function: input.function, to: input.to, mode: 'return' });
+  // Said as a return for a replica too: two replicas that dropped theirs at once would leave the function nowhere.
+  if (lineage.homes[input.function]?.includes(here.identity.id) === true) {
+    await say(here, { kind: 'give', function: input.function, to: input.to, mode: 'return' });
   }
   await functions.forward(here, input.function, input.to, input.until);
   return {};
@@ -134,7 +134,11 @@ const OPERATIONS: { readonly [Op in Exclude<HandOp, 'awaken'>]: Performed<Op> } 
     await functions.start(here, input.functions);
     return {};
   },
-  speak: async (here) => ({ changed: await speak(here) }),
+  speak: async (here) => {
+    const changed = await speak(here);
+    await tell(here);
+    return { changed };
+  },
   silence: async (here) => {
     await silence(here);
     return {};

@@ -42,6 +42,8 @@ export interface Mitosis extends Saga<'divide'> {
   child: Birth | null;
   /** When the last function was given. */
   givenAt: number | null;
+  /** A function that stands still here and may run there, where nobody answers: no time for another attempt. */
+  stranded?: FunctionName | null;
   /** Bytes sent by the imprint and in each pass of the data, and how long each function answered nobody (ms). */
   figures: Record<string, number>;
 }
@@ -59,6 +61,8 @@ export interface Parent {
   lineage(): Promise<Lineage>;
   say(deed: Deed, files?: Readonly<Record<string, Uint8Array>>): Promise<void>;
   engine(plan: Pick<StackPlan, 'engine'>): Promise<Engine>;
+  /** Destroys the machine of a birth, by its stack and by its tags. */
+  unmake(birth: BirthId): Promise<void>;
   /** A connection to the child, opened with the imprint key and kept for the saga. */
   reachChild(saga: Mitosis): Promise<Remote>;
   /** Whether a key opens the machine. */
@@ -80,16 +84,16 @@ export interface Donor {
   readonly runs: boolean;
   /** Copies what differs of a function's data to the child; gives bytes. */
   copy(name: FunctionName, remote: Remote): Promise<number>;
-  /** Requests wait in the ingress, those under way are answered, then the program stops. */
-  hold(name: FunctionName): Promise<void>;
+  /** Requests wait in the ingress, those under way are answered, then the program stops. True when it was held before. */
+  hold(name: FunctionName): Promise<boolean>;
   /** Runs it here (again) and lets requests through. */
   resume(name: FunctionName): Promise<void>;
   /** Requests that still come here go to the new home. */
   forward(name: FunctionName, to: CellId, until: number): Promise<void>;
   /** No longer proxies, and removes what is left of a function that moved. */
   forget(name: FunctionName): Promise<void>;
-  /** Own records as the lineage says now. */
-  speak(): Promise<void>;
+  /** Own records as the lineage says now. Functions that went keep theirs until they are among `gone`: seen elsewhere. */
+  speak(gone?: readonly FunctionName[]): Promise<void>;
 }
 
 export const STEPS = ['reserve', 'body', 'imprint', 'birth', 'prepare', 'handOver', 'rewire', 'close', 'settle'] as const;

@@ -15,6 +15,8 @@ import { syncWith } from './memory/sync.ts';
 import type { Donor, Mitosis, Parent } from './mitosis.ts';
 import type { Birth } from './model.ts';
 import { receiver } from './receive.ts';
+import { unmake } from './unmake.ts';
+import { hush } from './traffic.ts';
 import { speak } from './voice.ts';
 
 type Both = Parent & Absorber & { readonly hangUp: () => void };
@@ -71,6 +73,7 @@ export async function parentOf(here: Here, genome: Genome, donor: Donor, onProgr
       await letIn(here);
     },
     engine: (plan) => engineOf(here, plan.engine, genome),
+    unmake: (birth) => unmake(here, genome, birth),
     credentials: () => credentialsOf(here),
     secrets: () => secretsOf(here),
     reachChild: (saga) => kept(saga.id, () => knockUntilItOpens(saga)),
@@ -108,7 +111,8 @@ export function cellDonor(here: Here, genome: Genome): Donor {
     resume: (name) => functions.resume(here, name),
     forward: (name, to, until) => functions.forward(here, name, to, until),
     forget: (name) => functions.forget(here, name),
-    async speak() {
+    async speak(gone = []) {
+      if (gone.length > 0) await hush(here, gone);
       await speak(here);
     },
   };
@@ -118,7 +122,7 @@ export function cellDonor(here: Here, genome: Genome): Donor {
 export const seederDonor: Donor = {
   runs: false,
   copy: async () => 0,
-  hold: async () => {},
+  hold: async () => false,
   resume: async () => {},
   forward: async () => {},
   forget: async () => {},

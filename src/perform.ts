@@ -128,6 +128,13 @@ async function goOn(here: Here, genome: Genome, saga: Saga, options: PerformOpti
   try {
     if (saga.kind === 'absorb') return await absorbed(here, genome, saga as Apoptosis, await run(saga as Apoptosis, apoptosis(parent), context));
     const division = saga as Mitosis;
+    const { child } = division;
+    if (child !== null && (await lineageOf(here)).cells[child.id]?.state === 'gone') {
+      // It died on the way and was fenced: what it had is here again, and there is nothing left to go on with.
+      await here.journal.remove(division.id);
+      await noteOutcome(here, genome, false, division);
+      return `division ${saga.id} ended: ${child.name} is gone`;
+    }
     const steps = division.step === 'takeBack' ? takingBack(parent) : mitosis(parent);
     const outcome = await run(division, steps, context);
     if (outcome.kind === 'done') await noteOutcome(here, genome, division.step !== 'takeBack', division);

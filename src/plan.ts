@@ -119,6 +119,7 @@ export function planText(report: PlanReport): string {
       lines.push(`  ${SIGNS[operation]} ${type}  ${name}${keys.length > 0 ? `  (${keys.join(', ')})` : ''}`);
     }
   }
+  if (report.genome.length > 0) lines.push('genome');
   for (const { path, operation } of report.genome) lines.push(`  ${SIGNS[operation]} ${path}`);
   lines.push(report.changes === 0 ? 'Nothing would change.' : counts(report));
   lines.push(`A month: ${money(report.monthly.before)} now, ${money(report.monthly.after)} then, never over ${money(report.monthly.most)}.`);

@@ -3,14 +3,20 @@ import type { Genome } from '../genome/schema.ts';
 import { functionLevel } from './decide/sense.ts';
 import { publishPulse, readPulses } from './memory/pulses.ts';
 import { genomeOf, type Here, lineageOf } from './here.ts';
-import type { CellId, Decision, Pulse, PulseFunction } from './model.ts';
+import type { CellId, Decision, Pulse, PulseFunction, TickMemory } from './model.ts';
 import type { Sensed } from './sense.ts';
 import type { LinkResult } from './sync.ts';
 
 export interface Told {
   readonly sensed: Sensed;
-  readonly decision: Decision;
+  readonly throttles: TickMemory['functions'];
+  readonly why: string;
   readonly links: readonly LinkResult[];
+}
+
+/** The reasons of a decision as one line. */
+export function reasonsOf(decision: Decision): string {
+  return decision.reasons.map(({ subject, why }) => `${subject}: ${why}`).join('; ').slice(0, 500);
 }
 
 /** The newest pulse of every cell that was heard of. */
@@ -18,12 +24,12 @@ export function pulsesOf(here: Pick<Here, 'home'>): Readonly<Record<CellId, Puls
   return readPulses(here.home);
 }
 
-export async function publish(here: Here, { sensed, decision, links }: Told): Promise<void> {
+export async function publish(here: Here, { sensed, throttles, why, links }: Told): Promise<void> {
   const [lineage, genome] = await Promise.all([lineageOf(here), genomeOf(here)]);
   const self = lineage.cells[here.identity.id];
   if (self === undefined) return;
   const functions: Record<string, PulseFunction> = {};
-  for (const name of self.functions) functions[name] = told(name, genome, sensed, decision);
+  for (const name of self.functions) functions[name] = told(name, genome, sensed, throttles);
   publishPulse(here.home, here.memory.organism, here.identity, {
     at: here.clock(),
     functions,
@@ -31,7 +37,7 @@ export async function publish(here: Here, { sensed, decision, links }: Told): Pr
     links: links.filter((link) => link.ok).map((link) => link.cell),
     entries: lineage.folded[self.id] ?? 0,
     frozen: lineage.frozen !== null,
-    why: decision.reasons.map(({ subject, why }) => `${subject}: ${why}`).join('; ').slice(0, 500),
+    why,
   });
 }
 
@@ -44,13 +50,13 @@ export function repeat(here: Here, why: string): void {
   publishPulse(here.home, here.memory.organism, here.identity, told);
 }
 
-function told(name: string, genome: Genome, { senses }: Sensed, decision: Decision): PulseFunction {
+function told(name: string, genome: Genome, { senses }: Sensed, throttles: Told['throttles']): PulseFunction {
   const sense = senses[name];
   return {
     health: sense?.health ?? 'unknown',
     level: functionLevel(Object.values(sense?.readings ?? {})),
     pressure: sense?.readings ?? {},
-    throttle: Math.round(decision.memory.functions[name]?.throttle ?? 0),
+    throttle: Math.round(throttles[name]?.throttle ?? 0),
     port: genome.functions[name]?.port ?? null,
   };
 }

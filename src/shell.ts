@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { quoted } from './effects/copy.ts';
 import { nearest } from '../genome/suggest.ts';
 import { CellError } from './errors.ts';
-import { type Here, lineageOf } from './here.ts';
+import type { Here } from './here.ts';
 import { unitOf } from './layout.ts';
 import { sshArguments } from './memory/sync.ts';
 import type { Cell, Lineage } from './model.ts';
@@ -25,8 +25,8 @@ export function findCell(lineage: Lineage, text: string): Cell {
   });
 }
 
-/** The first home of a function that is not this: where its log and its shell are. Throws NOT_FOUND. */
-export function homeOf(lineage: Lineage, name: string): Cell {
+/** Where a function's log and its shell are: its first home, or the cell that is named. Throws NOT_FOUND. */
+export function homeOf(lineage: Lineage, name: string, on?: string): Cell {
   const homes = lineage.homes[name];
   if (homes === undefined) {
     const guess = nearest(name, Object.keys(lineage.homes));
@@ -34,23 +34,52 @@ export function homeOf(lineage: Lineage, name: string): Cell {
       suggestion: guess === undefined ? `Functions: ${Object.keys(lineage.homes).join(', ')}` : `Did you mean ${guess}?`,
     });
   }
+  if (on !== undefined) {
+    const cell = findCell(lineage, on);
+    if (homes.includes(cell.id)) return cell;
+    const names = homes.map((id) => lineage.cells[id]?.name ?? id).join(', ');
+    throw new CellError('NOT_FOUND', `${cell.name} does not perform ${name}`, { suggestion: `Its homes: ${names}` });
+  }
   const cell = homes.map((id) => lineage.cells[id]).find((one) => one !== undefined && one.state !== 'gone');
-  if (cell === undefined) throw new CellError('NOT_FOUND', `${name} lives nowhere at the moment`);
+  if (cell === undefined) {
+    throw new CellError('NOT_FOUND', `${name} lives nowhere now`, { suggestion: '`cell status` shows what is there.' });
+  }
   return cell;
 }
 
-/** Runs a command line (or a shell, when null) on a cell with this terminal; gives the exit code. */
-export async function onCell(here: Here, cell: Cell, command: string | null): Promise<number> {
-  if (cell.id === here.identity.id) return run('/bin/sh', command === null ? ['-i'] : ['-c', command]);
-  const terminal = command === null && process.stdin.isTTY ? ['-t'] : ['-T'];
-  return run('ssh', [...terminal, ...sshArguments(cell, here.home), ...(command === null ? [] : [command])]);
+/** What came of a command on a cell; with a terminal passed through, `stdout` and `stderr` are null. */
+export interface Ran {
+  readonly cell: string;
+  readonly code: number;
+  readonly stdout: string | null;
+  readonly stderr: string | null;
 }
 
-function run(file: string, args: readonly string[]): Promise<number> {
+/** Runs a command line (or a shell, when null) on a cell, with this terminal or `quietly`, its output kept. */
+export async function onCell(here: Here, cell: Cell, command: string | null, quietly = false): Promise<Ran> {
+  if (quietly && command === null) {
+    throw new CellError('USAGE', 'A shell has no JSON', { suggestion: 'Give a command after `--`, or leave --json out.' });
+  }
+  const local = cell.id === here.identity.id;
+  const terminal = command === null && process.stdin.isTTY ? ['-t'] : ['-T'];
+  const [file, ...args] = local
+    ? ['/bin/sh', ...(command === null ? ['-i'] : ['-c', command])]
+    : ['ssh', ...terminal, ...sshArguments(cell, here.home), ...(command === null ? [] : [command])];
+  return { cell: cell.name, ...(await run(file as string, args, quietly)) };
+}
+
+function run(file: string, args: readonly string[], quietly: boolean): Promise<Omit<Ran, 'cell'>> {
   return new Promise((resolve, reject) => {
-    const child = spawn(file, [...args], { stdio: 'inherit' });
+    const child = spawn(file, [...args], { stdio: quietly ? ['inherit', 'pipe', 'pipe'] : 'inherit' });
+    const kept: Record<'stdout' | 'stderr', string | null> = { stdout: null, stderr: null };
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name]?.setEncoding('utf8').on('data', (text: string) => {
+        kept[name] = (kept[name] ?? '') + text;
+      });
+      if (quietly) kept[name] = '';
+    }
     child.on('error', reject);
-    child.on('close', (code, signal) => resolve(code ?? (signal === null ? 1 : 130)));
+    child.on('close', (code, signal) => resolve({ code: code ?? (signal === null ? 1 : 130), ...kept }));
   });
 }
 
@@ -64,8 +93,4 @@ export function logCommand(name: string | null, lines: number, follow: boolean):
 export function execCommand(name: string, words: readonly string[]): string {
   const line = words.map(quoted).join(' ');
   return `cd "\${CELL_ROOT:-}/srv/cell/${name}" && set -a && . ./.env && set +a && exec ${line}`;
-}
-
-export async function cellOfFunction(here: Here, name: string): Promise<Cell> {
-  return homeOf(await lineageOf(here), name);
 }

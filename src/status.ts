@@ -91,7 +91,11 @@ export function statusOf({ lineage, genome, pulses, self, now }: StatusInput): S
   return { organism: lineage.organism, genome: lineage.genome, self, seenAt: now, cells, domains, frozen: lineage.frozen, quarantined };
 }
 
-const ago = (at: number | null, now: number) => (at === null ? 'never' : `${formatDuration(Math.round((now - at) / 1000) * 1000)} ago`);
+function ago(at: number | null, now: number): string {
+  if (at === null) return 'never';
+  const seconds = Math.round((now - at) / 1000);
+  return seconds <= 0 ? 'just now' : `${formatDuration(seconds * 1000)} ago`;
+}
 
 /** A pulse joins its reasons with `; `, each behind its subject; one reason may hold a `; ` of its own. */
 const reasonsIn = (why: string) => why.split(/; (?=[a-z0-9-]+: )/);
@@ -104,6 +108,7 @@ export function statusText(status: Status): string {
     const who = names.get(status.frozen.by) ?? 'the seeder';
     lines.push(`frozen by ${who} ${ago(status.frozen.at, status.seenAt)}: ${status.frozen.why} (cell thaw lifts it)`);
   }
+  if (status.cells.length === 0) lines.push('No cell lives: `cell seed` goes on where it stopped.');
   for (const cell of status.cells) {
     const parent = names.get(cell.parent) ?? 'seed';
     lines.push('', `${cell.name}  ${cell.state}  ${cell.address}  budget ${cell.budget}  from ${parent}  pulse ${ago(cell.lastPulse, status.seenAt)}`);

@@ -3,15 +3,21 @@ import { explain } from './errors.ts';
 import * as functions from './functions.ts';
 import type { Here } from './here.ts';
 import type { FunctionName, Lineage } from './model.ts';
+import { trafficOf } from './traffic.ts';
 
-/** Gives the functions it started. One that does not come up is tried again by the next tick; the pulse says so. */
+/**
+ * Gives the functions it started. One that does not come up is tried again by the next tick; the pulse says so. What is
+ * held while it moves is not touched. A cell that the lineage no longer knows stops what it runs: others do that now.
+ */
 export async function tend(here: Here, lineage: Lineage): Promise<readonly FunctionName[]> {
   const self = lineage.cells[here.identity.id];
-  if (self === undefined || self.state === 'parted') return [];
-  const moving = new Set((await here.journal.open()).flatMap((saga) => ('functions' in saga ? (saga.functions as string[]) : [])));
+  if (self === undefined || self.state === 'gone') {
+    for (const name of (await trafficOf(here)).running) await functions.hold(here, name);
+    return [];
+  }
+  if (self.state === 'parted') return [];
   const begun: FunctionName[] = [];
   for (const name of await functions.missing(here, self.functions)) {
-    if (moving.has(name)) continue;
     try {
       await functions.resume(here, name);
       begun.push(name);

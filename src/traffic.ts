@@ -12,9 +12,18 @@ import type { Here } from './here.ts';
 import { HOLD_MS } from './limits.ts';
 import type { CellId, FunctionName, Lineage } from './model.ts';
 
+export interface Forwarding {
+  readonly function: FunctionName;
+  readonly to: CellId;
+  /** ms since the epoch. */
+  readonly until: number;
+  /** Our record still names it: the new home's has not been seen in DNS, and no name may be without an address. */
+  readonly spoken: boolean;
+}
+
 export interface Traffic {
   readonly holding: readonly FunctionName[];
-  readonly forwarding: readonly { readonly function: FunctionName; readonly to: CellId; readonly until: number }[];
+  readonly forwarding: readonly Forwarding[];
   /** The private port each program listens on. */
   readonly ports: Readonly<Record<FunctionName, number>>;
   /** Functions whose program is installed and meant to run here. */
@@ -34,6 +43,15 @@ export async function change(here: Pick<Here, 'home'>, how: (traffic: Traffic) =
   const after = { ...before, ...how(before) };
   await writeAtomic(fileOf(here), JSON.stringify(after));
   return after;
+}
+
+/** Functions that went need no record of ours any more: their new home is seen in DNS. All that went, unless named. */
+export async function hush(here: Pick<Here, 'home'>, names?: readonly FunctionName[]): Promise<void> {
+  await change(here, ({ forwarding }) => ({
+    forwarding: forwarding.map((entry) => {
+      return names === undefined || names.includes(entry.function) ? { ...entry, spoken: false } : entry;
+    }),
+  }));
 }
 
 /** The address programs listen on: loopback of this machine. */

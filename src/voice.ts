@@ -8,7 +8,7 @@ import { compile } from '../genome/compile.ts';
 import { readJson, writeAtomic } from './effects/files.ts';
 import { engineOf, genomeOf, type Here, lineageOf } from './here.ts';
 import { stackNames } from '../stacks/names.ts';
-import { trafficOf } from './traffic.ts';
+import { hush, trafficOf } from './traffic.ts';
 
 const fileOf = (here: Pick<Here, 'home'>) => join(here.home, 'voice.json');
 
@@ -17,10 +17,12 @@ export async function speak(here: Here): Promise<number> {
   const [genome, lineage, traffic] = await Promise.all([genomeOf(here), lineageOf(here), trafficOf(here)]);
   const self = lineage.cells[here.identity.id];
   if (self === undefined) return 0;
-  const spoken = self.state === 'parted' ? [] : self.functions.filter((name) => traffic.running.includes(name));
   // A function that is held for a moment keeps its record: its requests wait here.
-  const held = self.functions.filter((name) => traffic.holding.includes(name));
-  const who = { birth: self.birth, parent: self.parent, cloud: self.cloud, functions: [...spoken, ...held].sort() };
+  const own = self.functions.filter((name) => traffic.running.includes(name) || traffic.holding.includes(name));
+  // So does one that went, until its new home is seen in DNS: requests are sent on from here.
+  const went = traffic.forwarding.filter((entry) => entry.spoken).map((entry) => entry.function);
+  const functions = self.state === 'parted' ? [] : [...new Set([...own, ...went])].sort();
+  const who = { birth: self.birth, parent: self.parent, cloud: self.cloud, functions };
   const plan = compile(genome, who).find((stack) => stack.kind === 'voice');
   const text = JSON.stringify([plan ?? null, self.reach.address]);
   const hash = createHash('sha256').update(text).digest('hex');
@@ -37,8 +39,9 @@ export async function speak(here: Here): Promise<number> {
   return result.changes.filter((change) => change.operation !== 'same').length;
 }
 
-/** No records any more. */
+/** No records any more, whatever went from here. */
 export async function silence(here: Here): Promise<void> {
+  await hush(here);
   const [genome, lineage] = await Promise.all([genomeOf(here), lineageOf(here)]);
   const self = lineage.cells[here.identity.id];
   if (self === undefined) return;

@@ -169,10 +169,11 @@ exec ${node} "$root/opt/cell/store/${cliHash}/bin/cell.js" "$@"
 `;
 }
 
-/** Puts the command in its place, in one rename. */
+/** Puts the command in its place, in one rename, and on the PATH of whoever logs in. */
 export async function installShim(remote: Remote, text: string): Promise<void> {
   await remote.must(
-    `set -e; umask 022; d="\${CELL_ROOT:-}/opt/cell/bin"; mkdir -p "$d"; cat > "$d/.cell.$$"; chmod 755 "$d/.cell.$$"; mv "$d/.cell.$$" "$d/cell"`,
+    `set -e; umask 022; d="\${CELL_ROOT:-}/opt/cell/bin"; mkdir -p "$d"; cat > "$d/.cell.$$"; chmod 755 "$d/.cell.$$"; mv "$d/.cell.$$" "$d/cell"
+b="\${CELL_ROOT:-}/usr/local/bin"; mkdir -p "$b"; ln -sfn "$d/cell" "$b/cell"`,
     { stdin: text },
   );
 }

@@ -104,7 +104,8 @@ export const services: Services = {
     await systemctl('enable', '--now', unitOf(functionName));
   },
   async stop(functionName) {
-    await systemctl('stop', unitOf(functionName));
+    // Disabled, too: one that moves elsewhere must not come back with a reboot.
+    await systemctl('disable', '--now', unitOf(functionName));
   },
   async restart(functionName) {
     await systemctl('restart', unitOf(functionName));

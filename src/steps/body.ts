@@ -42,7 +42,7 @@ export async function makeBody(parent: Parent, saga: Mitosis): Promise<void> {
  */
 export async function takeDown(parent: Parent, saga: Mitosis): Promise<void> {
   const plan = bodyPlan(parent, saga);
-  await (await parent.engine(plan)).destroy(plan.name);
+  await parent.unmake(saga.birth);
   for (const name of saga.functions) await parent.donor.resume(name);
   const lineage = await parent.lineage();
   const why = saga.lastFailure ?? 'taken back';

@@ -1,4 +1,5 @@
 /** Steps 5 and 6 of mitosis: what a function needs goes to the child, and then the function itself. */
+import { explain } from '../errors.ts';
 import { hand } from '../hand.ts';
 import type { Mitosis, Parent } from '../mitosis.ts';
 import type { FunctionName } from '../model.ts';
@@ -37,12 +38,35 @@ async function move(parent: Parent, saga: Mitosis, name: FunctionName): Promise<
   const child = childOf(saga);
   const remote = await parent.reachChild(saga);
   const began = parent.now();
-  await parent.donor.hold(name);
-  saga.figures[`secondPass:${name}`] = await parent.donor.copy(name, remote);
-  await hand(remote, 'start', { functions: [name] });
+  const again = await parent.donor.hold(name);
+  try {
+    // Begun before, and the process died: it may run there already, and would write over what is copied now.
+    if (again) await hand(remote, 'hold', { function: name });
+    saga.figures[`secondPass:${name}`] = await parent.donor.copy(name, remote);
+    await hand(remote, 'start', { functions: [name] });
+  } catch (error) {
+    await goOnHere(parent, saga, name);
+    throw error;
+  }
   await parent.say({ kind: 'give', function: name, to: child.id, mode: saga.mode });
   await parent.donor.forward(name, child.id, parent.now() + forwardingMs(parent));
   saga.figures[`pauseMs:${name}`] = parent.now() - began;
+}
+
+/**
+ * It does not run there, so it runs here until the next attempt: nobody waits for a child that fails. When the child does
+ * not answer any more, it may run there: then it stands still until the machine is destroyed, which is to be at once.
+ */
+async function goOnHere(parent: Parent, saga: Mitosis, name: FunctionName): Promise<void> {
+  saga.stranded = name;
+  try {
+    await hand(await parent.reachChild(saga), 'hold', { function: name });
+  } catch (error) {
+    parent.log(`${name} may run on a child that does not answer: ${explain(error)}`);
+    return;
+  }
+  await parent.donor.resume(name);
+  saga.stranded = null;
 }
 
 /** How long requests may still come to the old address after the records changed. */

@@ -14,7 +14,7 @@ export async function rewire(parent: Parent, saga: Mitosis): Promise<{ readonly 
   await hand(await parent.reachChild(saga), 'speak', {});
   const names = saga.functions.flatMap((name) => parent.genome.functions[name]?.domain ?? []);
   await seenInDns(parent, names, child.reach.address);
-  await parent.donor.speak();
+  await parent.donor.speak(saga.functions);
   return undefined;
 }
 

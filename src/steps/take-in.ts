@@ -1,9 +1,11 @@
 /** The steps of apoptosis. Each may be done again: a function that is back already is passed over. */
 import type { Absorber, Apoptosis } from '../apoptosis.ts';
-import { CellError } from '../errors.ts';
+import type { Remote } from '../effects/ssh.ts';
+import { CellError, explain } from '../errors.ts';
 import { hand } from '../hand.ts';
 import { FORWARD_GRACE_MS } from '../limits.ts';
-import type { Cell } from '../model.ts';
+import type { Cell, FunctionName } from '../model.ts';
+import { destroyBody } from './body.ts';
 import { forwardingMs } from './hand-over.ts';
 
 async function childIn(parent: Absorber, saga: Apoptosis): Promise<Cell> {
@@ -16,7 +18,7 @@ async function childIn(parent: Absorber, saga: Apoptosis): Promise<Cell> {
 export async function enter(parent: Absorber, saga: Apoptosis): Promise<void> {
   const child = await childIn(parent, saga);
   const remote = await parent.enter(child);
-  for (const name of child.functions) await parent.recipient.bring(name, child, remote);
+  for (const name of atHome(child, saga)) await parent.recipient.bring(name, child, remote);
 }
 
 /** 2: one function after the other comes home. */
@@ -24,12 +26,31 @@ export async function takeIn(parent: Absorber, saga: Apoptosis): Promise<void> {
   const child = await childIn(parent, saga);
   const remote = await parent.enter(child);
   const until = parent.now() + forwardingMs(parent);
-  for (const name of child.functions) {
+  for (const name of saga.functions) {
+    if (atHome(child, saga).includes(name)) await move(parent, child, remote, name);
+    // Also of one that was handed back before: that it is sent on may not have been done yet.
+    await hand(remote, 'handBack', { function: name, to: parent.id, until });
+    await parent.sync(child);
+  }
+}
+
+/** Functions that the child has not handed back. */
+function atHome(child: Cell, saga: Apoptosis): readonly FunctionName[] {
+  return saga.functions.filter((name) => child.functions.includes(name));
+}
+
+async function move(parent: Absorber, child: Cell, remote: Remote, name: FunctionName): Promise<void> {
+  try {
     await hand(remote, 'hold', { function: name });
     await parent.recipient.bring(name, child, remote);
     await parent.recipient.receive(name, child);
-    await hand(remote, 'handBack', { function: name, to: parent.id, until });
-    await parent.sync(child);
+  } catch (error) {
+    // Until the next attempt it goes on where it was. A child that does not answer is dead, or soon counts as that.
+    await parent.recipient.release(name);
+    await hand(remote, 'resume', { function: name }).catch((failed) => {
+      parent.log(`${name} stands still on ${child.name}: ${explain(failed)}`);
+    });
+    throw error;
   }
 }
 
@@ -55,7 +76,6 @@ export async function bury(parent: Absorber, saga: Apoptosis): Promise<void> {
   const child = await childIn(parent, saga);
   if (child.state === 'gone') return;
   if (child.state !== 'parted') throw new CellError('UNHEALTHY', `${child.name} has not said farewell yet`);
-  const stack = `${(await parent.lineage()).organism}-${child.birth}-body`;
-  await (await parent.engine({ engine: 'embedded' })).destroy(stack);
+  await parent.unmake(child.birth);
   await parent.say({ kind: 'bury', child: child.id });
 }

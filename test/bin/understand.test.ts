@@ -11,6 +11,8 @@ describe('what reaches oclif', () => {
     { call: ['help'], args: ['--help'] },
     { call: ['help', 'seed'], args: ['seed', '--help'] },
     { call: ['help', 'help', 'seed'], args: ['seed', '--help', '--help'] },
+    { call: ['seed', '-h'], args: ['seed', '--help'] },
+    { call: ['status', '-w', '-h'], args: ['status', '-w', '-h'] },
     { call: ['seed', '--json', 'x'], args: ['seed', '--json', 'x'] },
     { call: ['seed', '--nonsense'], args: ['seed', '--nonsense'] },
   ])('$call', ({ call, args }) => {

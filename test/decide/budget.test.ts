@@ -65,7 +65,8 @@ class Tree {
       this.say(cell.id, 'birth', born, String(Math.min(cell.budget, share)));
       this.say(born, 'born', cell.id);
     }
-    if (which === 3 && child !== undefined) this.say(cell.id, 'fence', child.id, String(this.lineage.folded[child.id] ?? 0));
+    if (which === 3 && child !== undefined)
+      this.say(cell.id, 'fence', child.id, String(this.lineage.folded[child.id] ?? 0));
     if (which === 4 && children.length === 0 && cell.attempts.length === 0 && cell.functions.length === 0) {
       this.say(cell.id, 'wilt');
       this.say(cell.id, 'farewell');
@@ -74,7 +75,9 @@ class Tree {
   }
 }
 
-test('over random trees of divisions, deaths and failed births the sum never passes maxCells', { timeout: 60_000 }, () => {
+test('over random trees of divisions, deaths and failed births the sum never passes maxCells', {
+  timeout: 60_000,
+}, () => {
   const move = fc.tuple(fc.constantFrom(0, 0, 0, 1, 2, 2, 2, 3, 4), fc.nat(50), fc.nat(20));
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 40 }), fc.array(move, { maxLength: 150 }), (maxCells, moves) => {
@@ -89,7 +92,8 @@ test('over random trees of divisions, deaths and failed births the sum never pas
         tree.move(which, whose, share);
         expect(checkInvariants(tree.lineage)).toEqual([]);
         const cells = Object.values(tree.lineage.cells);
-        const machines = cells.filter((cell) => cell.state !== 'gone').length + cells.flatMap((cell) => cell.attempts).length;
+        const machines =
+          cells.filter((cell) => cell.state !== 'gone').length + cells.flatMap((cell) => cell.attempts).length;
         expect(machines).toBeLessThanOrEqual(maxCells);
       }
       expect(tree.lineage.quarantined).toEqual({});

@@ -7,12 +7,18 @@ import { DIVIDED, GENES, genome, MIN, NOW, pulse, S, SEEDED, type Sketch, view }
 const half = () => 0.5;
 const decided = (sketch: Sketch, random = half): Decision => decide(view(sketch), NOW, random);
 const actions = (sketch: Sketch): readonly Action[] => decided(sketch).actions;
-const why = (decision: Decision): string => decision.reasons.map((reason) => `${reason.subject}: ${reason.why}`).join('\n');
+const why = (decision: Decision): string =>
+  decision.reasons.map((reason) => `${reason.subject}: ${reason.why}`).join('\n');
 
 /** web as it stands: in breach since, throttled to, throttled since, last changed. Ages in ms. */
 function web(breach: number | null, throttle = 0, since: number | null = null, changed = since): Partial<TickMemory> {
   const ago = (age: number | null) => (age === null ? null : NOW - age);
-  const memory: FunctionMemory = { breachSince: ago(breach), throttle, throttleSince: ago(since), throttleAt: ago(changed) };
+  const memory: FunctionMemory = {
+    breachSince: ago(breach),
+    throttle,
+    throttleSince: ago(since),
+    throttleAt: ago(changed),
+  };
   return { functions: { web: memory } };
 }
 /** The random delay is over. */
@@ -22,10 +28,30 @@ const SPENT: Sketch = { life: SEEDED, levels: { web: 'two' }, memory: { ...web(6
 describe('throttling', () => {
   const table: readonly (readonly [string, Sketch, number | 'relax' | null, RegExp])[] = [
     ['in balance', { life: SEEDED }, null, /web: in balance/],
-    ['a breach that just began', { life: SEEDED, levels: { web: 'two' } }, null, /not throttling: pressure two for 0 ms, waiting 10 s more/],
-    ['a breach that lasted', { life: SEEDED, levels: { web: 'two' }, memory: web(10 * S) }, 50, /throttling to 50: pressure two for 10 s/],
-    ['a great breach that lasted', { life: SEEDED, levels: { web: 'many' }, memory: web(10 * S) }, 75, /throttling to 75/],
-    ['a cut that had no time to show', { life: SEEDED, levels: { web: 'two' }, memory: web(20 * S, 50, 9 * S) }, null, /throttled 9 s ago, waiting 51 s more/],
+    [
+      'a breach that just began',
+      { life: SEEDED, levels: { web: 'two' } },
+      null,
+      /not throttling: pressure two for 0 ms, waiting 10 s more/,
+    ],
+    [
+      'a breach that lasted',
+      { life: SEEDED, levels: { web: 'two' }, memory: web(10 * S) },
+      50,
+      /throttling to 50: pressure two for 10 s/,
+    ],
+    [
+      'a great breach that lasted',
+      { life: SEEDED, levels: { web: 'many' }, memory: web(10 * S) },
+      75,
+      /throttling to 75/,
+    ],
+    [
+      'a cut that had no time to show',
+      { life: SEEDED, levels: { web: 'two' }, memory: web(20 * S, 50, 9 * S) },
+      null,
+      /throttled 9 s ago, waiting 51 s more/,
+    ],
     ['a cut that did not do', { life: SEEDED, levels: { web: 'two' }, memory: web(30 * S, 50, 10 * S) }, 75, /to 75/],
     ['a third cut', { life: SEEDED, levels: { web: 'many' }, memory: web(30 * S, 75, 30 * S, 10 * S) }, 94, /to 94/],
     ['relief', { life: SEEDED, memory: web(null, 50, 20 * S, 10 * S) }, 40, /relieving the throttle to 40/],
@@ -55,7 +81,11 @@ describe('throttling', () => {
         let memory: Partial<TickMemory> = {};
         let now = NOW;
         for (const level of levels) {
-          const decision = decide(view({ life: SEEDED, levels: { web: level }, memory: { ...memory, at: now - 5 * S } }), now, half);
+          const decision = decide(
+            view({ life: SEEDED, levels: { web: level }, memory: { ...memory, at: now - 5 * S } }),
+            now,
+            half,
+          );
           const throttle = decision.memory.functions.web?.throttle ?? 0;
           expect(throttle).toBeGreaterThanOrEqual(0);
           expect(throttle).toBeLessThanOrEqual(95);
@@ -85,30 +115,72 @@ describe('throttling', () => {
 describe('dividing', () => {
   test('when throttling did not hold', () => {
     expect(actions(SPENT)).toEqual([
-      { kind: 'divide', function: 'web', mode: 'delegate', along: [], cloud: 'near', budget: 0, why: expect.stringMatching(/although throttled for 61 s/) },
+      {
+        kind: 'divide',
+        function: 'web',
+        mode: 'delegate',
+        along: [],
+        cloud: 'near',
+        budget: 0,
+        why: expect.stringMatching(/although throttled for 61 s/),
+      },
     ]);
   });
 
   const yes: readonly (readonly [string, Sketch])[] = [
     ['throttling has nothing left to give', { ...SPENT, memory: { ...web(40 * S, 94, 30 * S, 10 * S), ...DUE } }],
-    ['it is inside its bounds only because it is throttled', { ...SPENT, levels: {}, memory: { ...web(null, 50, 61 * S, 5 * S), ...DUE } }],
-    ['it has no throttle hook, and the breach lasted', { ...SPENT, genome: genome({ web: { divide: 'delegate', throttle: undefined }, db: {} }), memory: { ...web(60 * S), ...DUE } }],
+    [
+      'it is inside its bounds only because it is throttled',
+      { ...SPENT, levels: {}, memory: { ...web(null, 50, 61 * S, 5 * S), ...DUE } },
+    ],
+    [
+      'it has no throttle hook, and the breach lasted',
+      {
+        ...SPENT,
+        genome: genome({ web: { divide: 'delegate', throttle: undefined }, db: {} }),
+        memory: { ...web(60 * S), ...DUE },
+      },
+    ],
   ];
   test.each(yes)('when %s', (_, sketch) => {
     expect(actions(sketch)).toMatchObject([{ kind: 'divide', function: 'web' }]);
   });
 
   const no: readonly (readonly [string, Sketch, RegExp])[] = [
-    ['no budget', { ...SPENT, life: SEEDED.replace('genesis 5', 'genesis 1').replace('A 4', 'A 0') }, /no budget is left/],
+    [
+      'no budget',
+      { ...SPENT, life: SEEDED.replace('genesis 5', 'genesis 1').replace('A 4', 'A 0') },
+      /no budget is left/,
+    ],
     ['the only function', { ...SPENT, life: SEEDED.replace('; S give db A', '') }, /only function here/],
-    ['resting', { ...SPENT, memory: { ...SPENT.memory, restUntil: NOW + 1000 } }, /resting after the last division, 1 s more/],
-    ['the breaker', { ...SPENT, memory: { ...SPENT.memory, breaker: { failures: 3, openUntil: NOW + 40 * S } } }, /the last 3 births failed, waiting 40 s more/],
-    ['a saga', { ...SPENT, sagas: [{ id: 'x', kind: 'absorb', step: 'bury', due: NOW + 5 * S }] }, /taking a child back in is under way \(at bury\)/],
+    [
+      'resting',
+      { ...SPENT, memory: { ...SPENT.memory, restUntil: NOW + 1000 } },
+      /resting after the last division, 1 s more/,
+    ],
+    [
+      'the breaker',
+      { ...SPENT, memory: { ...SPENT.memory, breaker: { failures: 3, openUntil: NOW + 40 * S } } },
+      /the last 3 births failed, waiting 40 s more/,
+    ],
+    [
+      'a saga',
+      { ...SPENT, sagas: [{ id: 'x', kind: 'absorb', step: 'bury', due: NOW + 5 * S }] },
+      /taking a child back in is under way \(at bury\)/,
+    ],
     ['still starting', { ...SPENT, health: 'starting' }, /still starting/],
     ['an order to wilt', { ...SPENT, life: `${SEEDED}; S order A` }, /ordered to wilt/],
     ['the cost cap', { ...SPENT, monthlyCents: { near: 2600 } }, /would pass the monthly cost cap \(26.00 of 50.00\)/],
     ['an unknown price', { ...SPENT, monthlyCents: {} }, /not known/],
-    ['the hold time not over without a hook', { ...SPENT, genome: genome({ web: { divide: 'delegate', throttle: undefined }, db: {} }), memory: { ...web(59 * S), ...DUE } }, /waiting 1 s more/],
+    [
+      'the hold time not over without a hook',
+      {
+        ...SPENT,
+        genome: genome({ web: { divide: 'delegate', throttle: undefined }, db: {} }),
+        memory: { ...web(59 * S), ...DUE },
+      },
+      /waiting 1 s more/,
+    ],
   ];
   test.each(no)('not: %s', (_, sketch, reason) => {
     const decision = decided(sketch);
@@ -138,7 +210,10 @@ describe('dividing', () => {
   });
 
   test('the worst first, one at a time', () => {
-    const functions = { web: web(61 * S, 75, 61 * S).functions?.web, db: web(61 * S, 75, 61 * S).functions?.web } as TickMemory['functions'];
+    const functions = {
+      web: web(61 * S, 75, 61 * S).functions?.web,
+      db: web(61 * S, 75, 61 * S).functions?.web,
+    } as TickMemory['functions'];
     const both = genome({ web: { divide: 'replicate' }, db: { divide: 'replicate' } });
     const decision = decided({ life: SEEDED, genome: both, levels: { web: 'two', db: 'many' }, memory: { functions } });
     expect(decision.memory.intent?.function).toBe('db');
@@ -146,8 +221,16 @@ describe('dividing', () => {
   });
 
   test('a replica takes along what it needs of its own, and budget it can use', () => {
-    const genes = genome({ web: { divide: 'replicate', needs: { db: 'own', mail: 'shared' } }, db: { needs: { disk: 'own' } }, mail: {}, disk: {} });
-    const life = SEEDED.replace('web,db', 'web,db,mail,disk').replace('S weaned A', 'S give disk A; S give mail A; S weaned A');
+    const genes = genome({
+      web: { divide: 'replicate', needs: { db: 'own', mail: 'shared' } },
+      db: { needs: { disk: 'own' } },
+      mail: {},
+      disk: {},
+    });
+    const life = SEEDED.replace('web,db', 'web,db,mail,disk').replace(
+      'S weaned A',
+      'S give disk A; S give mail A; S weaned A',
+    );
     expect(actions({ ...SPENT, life, genome: genes })).toMatchObject([
       { kind: 'divide', mode: 'replicate', along: ['db', 'disk'], budget: 1 },
     ]);
@@ -162,7 +245,9 @@ describe('dividing', () => {
 
   test('by hand: every check but pressure, timers and the delay', () => {
     const calm: Sketch = { life: SEEDED, memory: { restUntil: NOW + MIN } };
-    expect(decideNow(view(calm), 'web', NOW).actions).toMatchObject([{ kind: 'divide', function: 'web', why: 'asked for by hand' }]);
+    expect(decideNow(view(calm), 'web', NOW).actions).toMatchObject([
+      { kind: 'divide', function: 'web', why: 'asked for by hand' },
+    ]);
     expect(decideNow(view(calm), 'web', NOW).memory.restUntil).toBe(NOW + 3 * MIN);
     for (const [sketch, reason] of [
       [{ life: `${SEEDED}; S freeze` }, /frozen \(because\)/],
@@ -187,7 +272,11 @@ describe('frozen', () => {
 
   test('what was going on counts anew after the thaw', () => {
     const { memory } = decided({ ...SPENT, life: `${SEEDED}; S freeze` });
-    expect(memory).toMatchObject({ calmSince: null, intent: null, functions: { web: { breachSince: null, throttle: 75 } } });
+    expect(memory).toMatchObject({
+      calmSince: null,
+      intent: null,
+      functions: { web: { breachSince: null, throttle: 75 } },
+    });
   });
 });
 
@@ -205,7 +294,9 @@ describe('sagas', () => {
     expect(why(decision)).toMatch(/divide at step close goes on in 30 s/);
   });
   test('a clock that went back does not put it off for ever', () => {
-    expect(actions({ life: SEEDED, sagas: [{ id: 'x', kind: 'divide', step: 'close', due: NOW + 60 * MIN }] })).toMatchObject([{ kind: 'resume' }]);
+    expect(
+      actions({ life: SEEDED, sagas: [{ id: 'x', kind: 'divide', step: 'close', due: NOW + 60 * MIN }] }),
+    ).toMatchObject([{ kind: 'resume' }]);
   });
   test('throttling goes beside it', () => {
     const sagas = [{ id: 'x', kind: 'absorb', step: 'bury', due: 0 }] as const;
@@ -236,14 +327,26 @@ describe('merging back', () => {
     expect(decision.memory.intent).toEqual({ kind: 'wilt', function: null, due: NOW + 10 * S });
   });
   const no: readonly (readonly [string, Sketch, RegExp])[] = [
-    ['not calm for long enough', { ...CALM, memory: { calmSince: NOW - 10 * MIN } }, /calm for 10 min, waiting 5 min more/],
+    [
+      'not calm for long enough',
+      { ...CALM, memory: { calmSince: NOW - 10 * MIN } },
+      /calm for 10 min, waiting 5 min more/,
+    ],
     ['work', { ...CALM, levels: { web: 'one' } }, /there is work here/],
     ['throttled', { ...CALM, memory: { ...CALM.memory, ...web(null, 50, 20 * S, 5 * S) } }, /there is work here/],
-    ['the first cell', { ...CALM, self: 'A', life: SEEDED, levels: { web: 'none', db: 'none' } }, /the first cell stays/],
+    [
+      'the first cell',
+      { ...CALM, self: 'A', life: SEEDED, levels: { web: 'none', db: 'none' } },
+      /the first cell stays/,
+    ],
     ['a child', { ...CALM, life: `${DIVIDED}; B reserve c; B birth C; C born B` }, /waiting for C to go first/],
     ['a saga', { ...CALM, sagas: [{ id: 'x', kind: 'absorb', step: 'enter', due: NOW + S }] }, /a saga is under way/],
     ['a parent never heard', { ...CALM, pulses: {} }, /never heard/],
-    ['a silent parent', { ...CALM, memory: { ...CALM.memory, heard: { A: { seq: 1, at: NOW - 4 * MIN } } } }, /not heard for 4 min/],
+    [
+      'a silent parent',
+      { ...CALM, memory: { ...CALM.memory, heard: { A: { seq: 1, at: NOW - 4 * MIN } } } },
+      /not heard for 4 min/,
+    ],
     ['a parent in breach', { ...CALM, pulses: { A: pulse('A', 1, { db: 'two' }) } }, /db on A is at two/],
     ['a throttled parent', { ...CALM, pulses: { A: pulse('A', 1, { db: 'one' }, 20) } }, /db on A is throttled/],
     ['a parent that goes itself', { ...CALM, life: `${DIVIDED}; A wilt` }, /its parent A is wilting/],
@@ -259,8 +362,13 @@ describe('merging back', () => {
     const load = { value: 9, low: 10, high: 100, level: 'none' } as const;
     const senses = { web: { health: 'healthy', readings: { load } } } as const;
     const parent = pulse('A', 1, { db: 'one' });
-    const full = { ...parent, functions: { db: { ...parent.functions.db, pressure: { load: { ...load, value: 85 } } } } } as typeof parent;
-    expect(why(decide({ ...tight, senses, pulses: { A: full } }, NOW, half))).toMatch(/load of web would not fit beside db/);
+    const full = {
+      ...parent,
+      functions: { db: { ...parent.functions.db, pressure: { load: { ...load, value: 85 } } } },
+    } as typeof parent;
+    expect(why(decide({ ...tight, senses, pulses: { A: full } }, NOW, half))).toMatch(
+      /load of web would not fit beside db/,
+    );
   });
 
   test('a tick that could not sense keeps the time, and is no moment to go', () => {
@@ -281,7 +389,9 @@ describe('merging back', () => {
       A reserve c; A birth C 0; C born A; A give web C ${times(50)}`;
     const sketch = { ...CALM, life: again, self: 'C' };
     expect(why(decided(sketch))).toMatch(/calm for 15 min, waiting 15 min more/);
-    expect(actions({ ...sketch, memory: { ...CALM.memory, calmSince: NOW - 30 * MIN } })).toMatchObject([{ kind: 'wilt' }]);
+    expect(actions({ ...sketch, memory: { ...CALM.memory, calmSince: NOW - 30 * MIN } })).toMatchObject([
+      { kind: 'wilt' },
+    ]);
   });
 
   test('ordered: at once, but children first', () => {
@@ -314,7 +424,9 @@ describe('healing', () => {
     const suspect = decided({ life: TRIO, memory: heard({ B: 4 * MIN, C: 0 }) });
     expect(suspect.actions).toEqual([]);
     expect(why(suspect)).toMatch(/suspecting: B silent for 4 min; taken for dead in 11 min/);
-    expect(actions({ life: TRIO, memory: heard({ B: 15 * MIN, C: 0 }) })).toEqual([{ kind: 'fence', child: 'B', why: 'B silent for 15 min' }]);
+    expect(actions({ life: TRIO, memory: heard({ B: 15 * MIN, C: 0 }) })).toEqual([
+      { kind: 'fence', child: 'B', why: 'B silent for 15 min' },
+    ]);
   });
   test('also while a saga is open, which may be about that child', () => {
     const sagas = [{ id: 'x', kind: 'divide', step: 'close', due: 0 }] as const;
@@ -324,7 +436,9 @@ describe('healing', () => {
     const late = { ...pulse('B', 2), at: NOW - 60 * MIN };
     expect(actions({ life: TRIO, memory: heard({ B: 15 * MIN, C: 0 }), pulses: { B: late } })).toEqual([]);
     const old = { ...pulse('B', 1), at: NOW };
-    expect(actions({ life: TRIO, memory: heard({ B: 15 * MIN, C: 0 }), pulses: { B: old } })).toMatchObject([{ kind: 'fence' }]);
+    expect(actions({ life: TRIO, memory: heard({ B: 15 * MIN, C: 0 }), pulses: { B: old } })).toMatchObject([
+      { kind: 'fence' },
+    ]);
   });
   test('the only other cell, although nobody else can be heard', () => {
     expect(actions({ life: DIVIDED, memory: heard({ B: 15 * MIN }) })).toMatchObject([{ kind: 'fence', child: 'B' }]);
@@ -359,7 +473,9 @@ describe('time', () => {
         calmSince: NOW + ahead,
         breaker: { failures: 1, openUntil: NOW + ahead },
         intent: { kind: 'divide', function: 'web', due: NOW + ahead },
-        functions: { web: { breachSince: NOW + ahead, throttle: 50, throttleSince: NOW + ahead, throttleAt: NOW + ahead } },
+        functions: {
+          web: { breachSince: NOW + ahead, throttle: 50, throttleSince: NOW + ahead, throttleAt: NOW + ahead },
+        },
       },
     });
     expect(memory.restUntil).toBe(NOW + 3 * MIN);
@@ -369,7 +485,12 @@ describe('time', () => {
 
   test('time that nobody watched does not count', () => {
     const slept = 8 * 60 * MIN;
-    const memory = { ...SPENT.memory, ...web(slept + 5 * S), at: NOW - slept, heard: { B: { seq: 1, at: NOW - slept } } };
+    const memory = {
+      ...SPENT.memory,
+      ...web(slept + 5 * S),
+      at: NOW - slept,
+      heard: { B: { seq: 1, at: NOW - slept } },
+    };
     const decision = decided({ life: DIVIDED.replace('A give web B; ', ''), levels: { web: 'two' }, memory });
     expect(decision.actions.filter((action) => action.kind === 'fence')).toEqual([]);
     expect(NOW - (decision.memory.functions.web?.breachSince ?? 0)).toBeLessThan(2 * MIN);
@@ -380,21 +501,34 @@ test('every function and the cell itself always have a reason, and the same view
   const level = fc.constantFrom('none', 'one', 'two', 'many', null as never);
   const age = fc.option(fc.integer({ min: -MIN, max: 40 * MIN }));
   fc.assert(
-    fc.property(level, level, age, fc.integer({ min: 0, max: 95 }), age, fc.boolean(), (one, two, breach, throttle, calm, saga) => {
-      const sketch: Sketch = {
-        life: DIVIDED.replace('A give web B; ', ''),
-        levels: { web: one, db: two },
-        memory: { ...web(breach, throttle, throttle === 0 ? null : breach), calmSince: calm === null ? null : NOW - calm },
-        sagas: saga ? [{ id: 'x', kind: 'divide', step: 'body', due: NOW + (breach ?? 0) }] : [],
-        pulses: { B: pulse('B', 1) },
-      };
-      const decision = decided(sketch);
-      const subjects = decision.reasons.map((reason) => reason.subject);
-      expect(subjects).toEqual(expect.arrayContaining(['web', 'db']));
-      for (const reason of decision.reasons) expect(reason.why).not.toMatch(/NaN|undefined|null|Infinity|-\d/);
-      expect(decision.actions.filter((action) => !['throttle', 'relax'].includes(action.kind)).length).toBeLessThan(2);
-      expect(decided(sketch)).toEqual(decision);
-      expect(JSON.parse(JSON.stringify(decision.memory))).toEqual(decision.memory);
-    }),
+    fc.property(
+      level,
+      level,
+      age,
+      fc.integer({ min: 0, max: 95 }),
+      age,
+      fc.boolean(),
+      (one, two, breach, throttle, calm, saga) => {
+        const sketch: Sketch = {
+          life: DIVIDED.replace('A give web B; ', ''),
+          levels: { web: one, db: two },
+          memory: {
+            ...web(breach, throttle, throttle === 0 ? null : breach),
+            calmSince: calm === null ? null : NOW - calm,
+          },
+          sagas: saga ? [{ id: 'x', kind: 'divide', step: 'body', due: NOW + (breach ?? 0) }] : [],
+          pulses: { B: pulse('B', 1) },
+        };
+        const decision = decided(sketch);
+        const subjects = decision.reasons.map((reason) => reason.subject);
+        expect(subjects).toEqual(expect.arrayContaining(['web', 'db']));
+        for (const reason of decision.reasons) expect(reason.why).not.toMatch(/NaN|undefined|null|Infinity|-\d/);
+        expect(decision.actions.filter((action) => !['throttle', 'relax'].includes(action.kind)).length).toBeLessThan(
+          2,
+        );
+        expect(decided(sketch)).toEqual(decision);
+        expect(JSON.parse(JSON.stringify(decision.memory))).toEqual(decision.memory);
+      },
+    ),
   );
 });

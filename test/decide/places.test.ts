@@ -47,7 +47,7 @@ describe('where', () => {
     expect(abouts.functions.db?.[0]).toMatchObject({ url: 'http://127.0.0.65:7002', domain: null, port: 7002 });
   });
 
-  test('best first: the own one, or for what is shared the parent\'s, then the lower pressure', () => {
+  test("best first: the own one, or for what is shared the parent's, then the lower pressure", () => {
     expect(order('own', 'C', 'db')).toEqual(['C', 'A']);
     expect(order('shared', 'C', 'db')).toEqual(['A', 'C']);
     expect(order('own', 'B', 'api')).toEqual(['B', 'C', 'A']);
@@ -61,12 +61,18 @@ describe('where', () => {
     expect(order('own', 'C', 'api', { ...PULSES, C: sick })).toEqual(['B', 'A', 'C']);
     const old = { ...PULSES.B, at: NOW - 4 * MIN };
     expect(order('own', 'C', 'api', { ...PULSES, C: sick, B: old })).toEqual(['A', 'C', 'B']);
-    expect(seen('own', 'C', { ...PULSES, B: old }).functions.api?.at(-1)).toMatchObject({ cell: 'B', stale: true, healthy: false });
+    expect(seen('own', 'C', { ...PULSES, B: old }).functions.api?.at(-1)).toMatchObject({
+      cell: 'B',
+      stale: true,
+      healthy: false,
+    });
   });
 
   test('before the first cell there is nowhere to go', () => {
     const early = fold(feeds('S genesis 5 api,db'), SEEDER);
-    expect(whereAbouts({ lineage: early, genome: genome({ api: {}, db: {} }), pulses: {}, self: 'S', now: NOW }).functions).toEqual({ api: [], db: [] });
+    expect(
+      whereAbouts({ lineage: early, genome: genome({ api: {}, db: {} }), pulses: {}, self: 'S', now: NOW }).functions,
+    ).toEqual({ api: [], db: [] });
   });
 });
 
@@ -94,14 +100,17 @@ describe('routes', () => {
   });
 
   test('into waiting while a function moves, also when it runs nowhere here any more', () => {
-    const upstreams = (traffic: Traffics) => routes(traffic).filter((route) => route.function === 'db').map((route) => route.upstreams);
+    const upstreams = (traffic: Traffics) =>
+      routes(traffic)
+        .filter((route) => route.function === 'db')
+        .map((route) => route.upstreams);
     expect(upstreams({ ...base, holding: new Set(['db']) })).toEqual([[]]);
     expect(upstreams({ ...base, running: ['api'], holding: new Set(['db']) })).toEqual([[]]);
     expect(upstreams({ ...base, ports: {} })).toEqual([[]]);
     expect(upstreams({ ...base, running: [] })).toEqual([]);
   });
 
-  test('on to the new home\'s ingress, until it is over', () => {
+  test("on to the new home's ingress, until it is over", () => {
     const forwarding = [{ function: 'api', to: 'B', until: NOW + 1 }];
     const away = { ...base, running: [], forwarding };
     expect(routes(away)).toEqual([
@@ -111,6 +120,8 @@ describe('routes', () => {
     expect(routes({ ...away, now: NOW + 1 })).toEqual([]);
     expect(routes({ ...away, running: ['api'] })[0]?.upstreams).toEqual(here(20_001));
     expect(routes({ ...away, holding: new Set(['api']) })[0]?.upstreams).toEqual([]);
-    expect(routes({ ...away, forwarding: [{ function: 'api', to: 'nobody', until: NOW + 1 }] })[0]?.upstreams).toEqual([]);
+    expect(routes({ ...away, forwarding: [{ function: 'api', to: 'nobody', until: NOW + 1 }] })[0]?.upstreams).toEqual(
+      [],
+    );
   });
 });

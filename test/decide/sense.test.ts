@@ -27,11 +27,17 @@ describe('smoothing', () => {
   test('stays between the last value and the new one', () => {
     const number = fc.double({ min: 0, max: 1e9, noNaN: true });
     fc.assert(
-      fc.property(number, number, fc.integer({ min: 0, max: 1e9 }), fc.integer({ min: 1, max: 1e6 }), (last, value, now, tau) => {
-        const smoothed = smooth({ value: last, at: 0 }, value, now, tau);
-        expect(smoothed).toBeGreaterThanOrEqual(Math.min(last, value) - 1e-6);
-        expect(smoothed).toBeLessThanOrEqual(Math.max(last, value) + 1e-6);
-      }),
+      fc.property(
+        number,
+        number,
+        fc.integer({ min: 0, max: 1e9 }),
+        fc.integer({ min: 1, max: 1e6 }),
+        (last, value, now, tau) => {
+          const smoothed = smooth({ value: last, at: 0 }, value, now, tau);
+          expect(smoothed).toBeGreaterThanOrEqual(Math.min(last, value) - 1e-6);
+          expect(smoothed).toBeLessThanOrEqual(Math.max(last, value) + 1e-6);
+        },
+      ),
     );
   });
 });
@@ -64,15 +70,22 @@ describe('levels', () => {
   test('a value at rest has a level at rest, and bounds that meet have no middle to get stuck in', () => {
     const bound = fc.double({ min: 0, max: 1000, noNaN: true });
     fc.assert(
-      fc.property(bound, bound, fc.double({ min: 0, max: 2000, noNaN: true }), fc.constantFrom(...LEVELS), (a, b, value, before) => {
-        const [low, high] = [Math.min(a, b), Math.max(a, b)];
-        const once = levelOf(value, low, high, before);
-        expect(levelOf(value, low, high, once)).toBe(once);
-        // Never further from the plain level than the margin explains.
-        const plain = levelOf(value, low, high);
-        if (once !== plain) expect(once).toBe(before === 'many' && value <= high ? 'two' : before === 'none' ? 'none' : once);
-        if (value > high) expect(['two', 'many']).toContain(once);
-      }),
+      fc.property(
+        bound,
+        bound,
+        fc.double({ min: 0, max: 2000, noNaN: true }),
+        fc.constantFrom(...LEVELS),
+        (a, b, value, before) => {
+          const [low, high] = [Math.min(a, b), Math.max(a, b)];
+          const once = levelOf(value, low, high, before);
+          expect(levelOf(value, low, high, once)).toBe(once);
+          // Never further from the plain level than the margin explains.
+          const plain = levelOf(value, low, high);
+          if (once !== plain)
+            expect(once).toBe(before === 'many' && value <= high ? 'two' : before === 'none' ? 'none' : once);
+          if (value > high) expect(['two', 'many']).toContain(once);
+        },
+      ),
     );
   });
 
@@ -87,7 +100,9 @@ describe('levels', () => {
 });
 
 test('readings: by the genome, smoothed; what was not measured has none', () => {
-  const gene = genome({ web: { pressure: { cpu: { bounds: ['5%', '80%'] }, load: { http: '/', path: '$.x', bounds: [1, 9] } } } }).functions.web;
+  const gene = genome({
+    web: { pressure: { cpu: { bounds: ['5%', '80%'] }, load: { http: '/', path: '$.x', bounds: [1, 9] } } },
+  }).functions.web;
   if (gene === undefined) throw new Error('no gene');
   const first = readingsOf(gene, { cpu: 90, other: 3 }, {}, 1000);
   expect(first).toEqual({ cpu: { value: 90, low: 5, high: 80, level: 'two' } });

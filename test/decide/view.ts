@@ -12,7 +12,11 @@ export const MIN = 60 * S;
 
 /** settle 10 s, hold 60 s, refractory 3 min, calm 15 min, jitter 20 s, suspect 3 min, dead 15 min: the defaults. */
 export function genome(functions: Record<string, object> = {}, more: Record<string, unknown> = {}): Genome {
-  const plain = { run: './run', pressure: { load: { http: '/', path: '$.x', bounds: [10, 100] } }, throttle: { run: './t' } };
+  const plain = {
+    run: './run',
+    pressure: { load: { http: '/', path: '$.x', bounds: [10, 100] } },
+    throttle: { run: './t' },
+  };
   const all = Object.fromEntries(Object.entries(functions).map(([name, gene]) => [name, { ...plain, ...gene }]));
   return genomeSchema.parse({
     organism: 'o',
@@ -73,11 +77,19 @@ export function view(sketch: Sketch): View {
   };
 }
 
-export function pulse(cell: CellId, seq: number, levels: Readonly<Record<FunctionName, Level>> = {}, throttle = 0): Pulse {
+export function pulse(
+  cell: CellId,
+  seq: number,
+  levels: Readonly<Record<FunctionName, Level>> = {},
+  throttle = 0,
+): Pulse {
   const functions = Object.fromEntries(
     Object.entries(levels).map(([name, level]) => {
       const pressure = { load: reading(level) };
-      return [name, { health: 'healthy' as const, level: functionLevel([reading(level)]), pressure, throttle, port: null }];
+      return [
+        name,
+        { health: 'healthy' as const, level: functionLevel([reading(level)]), pressure, throttle, port: null },
+      ];
     }),
   );
   return {

@@ -171,7 +171,7 @@ describe('services', () => {
   });
 
   it('say why systemd refused, and when there is none', async () => {
-    writeFileSync(join(root, 'fail'), 'stop\n');
+    writeFileSync(join(root, 'fail'), 'disable\n');
     await expect(services.stop('web')).rejects.toMatchObject({ code: 'REMOTE_FAILED', why: 'Unit is not well.' });
     process.env.PATH = join(root, 'empty');
     await expect(services.stop('web')).rejects.toMatchObject({ code: 'REMOTE_FAILED' });

@@ -1,7 +1,18 @@
 /** One simulated cell: what it has on disk, what runs on it, what it knows. */
 import { extend, fold } from '../../src/decide/lineage.ts';
 import { freshMemory } from '../../src/decide/memory.ts';
-import type { BirthId, CellId, Deed, Entry, FunctionName, Lineage, OpenSaga, Pulse, Reading, TickMemory } from '../../src/model.ts';
+import type {
+  BirthId,
+  CellId,
+  Deed,
+  Entry,
+  FunctionName,
+  Lineage,
+  OpenSaga,
+  Pulse,
+  Reading,
+  TickMemory,
+} from '../../src/model.ts';
 
 /** All feeds as their owners wrote them. A feed never forks here, so what a cell knows of it is a length. */
 export type Truth = Map<CellId, Entry[]>;

@@ -21,7 +21,16 @@ function childOf(world: World, saga: SimSaga): SimNode | null {
 
 function birthOf(child: SimNode): Birth {
   const reach = { address: '127.0.0.1', sshPort: 22, user: 'root', root: '', httpPort: 80 };
-  return { birth: child.birth, id: child.id, name: child.id, key: `key-${child.id}`, hostKey: '', recipient: '', reach, cloud: 'near' };
+  return {
+    birth: child.birth,
+    id: child.id,
+    name: child.id,
+    key: `key-${child.id}`,
+    hostKey: '',
+    recipient: '',
+    reach,
+    cloud: 'near',
+  };
 }
 
 /** Said already, as the own feed has it. */
@@ -31,7 +40,14 @@ function announced(node: SimNode, birth: BirthId): boolean {
 
 const reserve: Step = (world, node, { birth, functions, mode }) => {
   if (node.lineage.ledger?.births[birth] === undefined) {
-    world.say(node, { kind: 'reserve', birth, stack: `${birth}.body`, function: functions[0] ?? null, mode, why: 'sim' });
+    world.say(node, {
+      kind: 'reserve',
+      birth,
+      stack: `${birth}.body`,
+      function: functions[0] ?? null,
+      mode,
+      why: 'sim',
+    });
   }
   return 'next';
 };
@@ -53,7 +69,8 @@ const body: Step = (world, node, { birth }) => {
 const imprint: Step = (world, node, { birth }) => {
   node.effect();
   const machine = world.machines.get(birth);
-  if (machine === undefined || (world.faulty && world.chance('imprint', world.scenario.faults.failedBirth / 3))) return 'fail';
+  if (machine === undefined || (world.faulty && world.chance('imprint', world.scenario.faults.failedBirth / 3)))
+    return 'fail';
   if (machine.node === null) world.conceive(machine);
   return 'next';
 };
@@ -108,7 +125,12 @@ const takeBack: Step = (world, node, saga) => {
   world.destroy(saga.birth);
   if (announced(node, saga.birth)) {
     if (child !== null && node.lineage.cells[child.id]?.state !== 'gone') {
-      world.say(node, { kind: 'fence', child: child.id, entries: node.lineage.folded[child.id] ?? 0, why: 'taken back' });
+      world.say(node, {
+        kind: 'fence',
+        child: child.id,
+        entries: node.lineage.folded[child.id] ?? 0,
+        why: 'taken back',
+      });
     }
   } else if (isOpen(node, saga.birth)) {
     world.say(node, { kind: 'abandon', birth: saga.birth, why: 'taken back' });
@@ -173,26 +195,41 @@ export function goOn(world: World, node: SimNode, opened: SimSaga): void {
     const child = childOf(world, saga);
     const dead = child !== null && node.lineage.cells[child.id]?.state === 'gone';
     // Fenced by this cell meanwhile: nothing of the saga is left to do.
-    if (dead && saga.step !== 'bury') return finish(world, node, saga, false);
+    if (dead && saga.step !== 'bury') {
+      finish(world, node, saga, false);
+      return;
+    }
     const steps = STEPS[saga.kind];
     const index = steps.findIndex(([name]) => name === saga.step);
     const step = saga.step === 'takeBack' ? takeBack : steps[index]?.[1];
     if (step === undefined) throw new Error(`no step ${saga.step}`);
     const outcome = step(world, node, saga);
-    if (outcome === 'over') return finish(world, node, saga, false);
-    if (outcome === 'fail') return failed(world, node, saga);
+    if (outcome === 'over') {
+      finish(world, node, saga, false);
+      return;
+    }
+    if (outcome === 'fail') {
+      failed(world, node, saga);
+      return;
+    }
     const next = steps[index + 1]?.[0];
     // A body that is slow to come is waited for at its own step; a TTL is waited for after it.
     const waits = typeof outcome === 'object';
-    if (waits && saga.step === 'body') return save(world, node, { ...saga, due: world.now + outcome.waitMs });
-    if (next === undefined) return finish(world, node, saga, true);
+    if (waits && saga.step === 'body') {
+      save(node, { ...saga, due: world.now + outcome.waitMs });
+      return;
+    }
+    if (next === undefined) {
+      finish(world, node, saga, true);
+      return;
+    }
     Object.assign(saga, { step: next, failures: 0, due: waits ? world.now + outcome.waitMs : 0 });
-    save(world, node, saga);
+    save(node, saga);
     if (waits) return;
   }
 }
 
-function save(_world: World, node: SimNode, saga: SimSaga): void {
+function save(node: SimNode, saga: SimSaga): void {
   node.effect();
   node.journal.set(saga.id, { ...saga });
 }
@@ -212,8 +249,9 @@ function failed(world: World, node: SimNode, saga: SimSaga): void {
     const child = childOf(world, saga);
     const given = child !== null && Object.values(node.lineage.homes).some((homes) => homes.includes(child.id));
     if (saga.kind === 'divide' && !given) {
-      save(world, node, { ...saga, step: 'takeBack', due: 0, failures: 0 });
-      return goOn(world, node, { ...saga, step: 'takeBack', due: 0, failures: 0 });
+      save(node, { ...saga, step: 'takeBack', due: 0, failures: 0 });
+      goOn(world, node, { ...saga, step: 'takeBack', due: 0, failures: 0 });
+      return;
     }
     if (saga.kind === 'absorb') {
       // Nobody is left there to hand anything back, or the network is cut: the parent may try again, or fence.
@@ -222,7 +260,7 @@ function failed(world: World, node: SimNode, saga: SimSaga): void {
       return;
     }
   }
-  save(world, node, saga);
+  save(node, saga);
 }
 
 /**
@@ -263,8 +301,16 @@ export function seed(world: World): SimNode {
   const { maxCells } = genome.body;
   world.say(seeder, { kind: 'genesis', organism: 'sim', genome: '', maxCells, functions, key, recipient: '' });
   const saga: SimSaga = {
-    id: 'seed', kind: 'divide', step: 'reserve', due: 0, failures: 0, birth: world.nextBirth(), child: null,
-    mode: 'delegate', functions, budget: maxCells - 1,
+    id: 'seed',
+    kind: 'divide',
+    step: 'reserve',
+    due: 0,
+    failures: 0,
+    birth: world.nextBirth(),
+    child: null,
+    mode: 'delegate',
+    functions,
+    budget: maxCells - 1,
   };
   const faulty = world.faulty;
   world.faulty = false;

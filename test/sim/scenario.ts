@@ -83,8 +83,8 @@ export function scenario(seed: number, options: Options = {}): Scenario {
   if (options.large === true) {
     const bounds = [10, 100];
     const pressure = { rate: { http: '/metrics', path: '$.value', bounds } };
-    functions['wide'] = { run: './run', pressure, divide: 'replicate', throttle: { run: './throttle' } };
-    peaks['wide'] = { from: 0, rise: 20 * MINUTE, peak: 75 * maxCells, wave: 0, steady: 50 * maxCells };
+    functions.wide = { run: './run', pressure, divide: 'replicate', throttle: { run: './throttle' } };
+    peaks.wide = { from: 0, rise: 20 * MINUTE, peak: 75 * maxCells, wave: 0, steady: 50 * maxCells };
   }
   const moving = 60 * MINUTE;
   const steady = moving + 70 * MINUTE;

@@ -7,8 +7,8 @@
  */
 import type { Feeds } from '../../src/decide/lineage.ts';
 import { pick } from './random.ts';
-import { START, type Scenario } from './scenario.ts';
 import { seed } from './sagas.ts';
+import { type Scenario, START } from './scenario.ts';
 import { beat } from './tick.ts';
 import { SEEDER, Violation, World } from './world.ts';
 
@@ -33,7 +33,9 @@ export function simulate(scenario: Scenario): Outcome {
     return run(world);
   } catch (error) {
     const last = world.log.slice(-25).join('\n');
-    throw new Violation(`seed ${scenario.seed}: ${error instanceof Error ? error.message : String(error)}\n${last}`, { cause: error });
+    throw new Violation(`seed ${scenario.seed}: ${error instanceof Error ? error.message : String(error)}\n${last}`, {
+      cause: error,
+    });
   }
 }
 
@@ -68,14 +70,18 @@ function run(world: World): Outcome {
 }
 
 function alone(world: World): boolean {
-  return world.machines.size === 1 && Object.values(world.lineage.cells).filter((cell) => cell.state !== 'gone').length === 1;
+  return (
+    world.machines.size === 1 && Object.values(world.lineage.cells).filter((cell) => cell.state !== 'gone').length === 1
+  );
 }
 
 /** Some load cannot be brought into its bounds, with the budget there is: then it keeps trying. */
 function hopeless(world: World): boolean {
   return [...world.nodes.values()].some((node) => {
     const functions = Object.values(node.pulses.get(node.id)?.functions ?? {});
-    return node.alive && functions.some((state) => state.level === 'two' || state.level === 'many' || state.throttle > 0);
+    return (
+      node.alive && functions.some((state) => state.level === 'two' || state.level === 'many' || state.throttle > 0)
+    );
   });
 }
 
@@ -93,7 +99,8 @@ function ended(world: World, root: string): void {
 function plan(world: World, root: string): void {
   const { faults, moving } = world.scenario;
   const random = world.stream('plan');
-  const sometime = (run: () => void) => world.queue.after(random() * moving * 0.8 + moving * 0.1, () => world.faulty && run());
+  const sometime = (run: () => void) =>
+    world.queue.after(random() * moving * 0.8 + moving * 0.1, () => world.faulty && run());
   for (let count = 0; count < faults.deaths; count += 1) sometime(() => die(world, root));
   for (let count = 0; count < faults.cuts; count += 1) sometime(() => cut(world));
   for (let count = 0; count < faults.freezes; count += 1) sometime(() => freeze(world));
@@ -103,7 +110,10 @@ function plan(world: World, root: string): void {
 function die(world: World, root: string): void {
   const cells = Object.values(world.lineage.cells).filter((cell) => cell.state !== 'gone' && cell.state !== 'parted');
   const mourned = cells.every((cell) => world.nodes.get(cell.id)?.alive === true);
-  const victim = pick(world.stream('deaths'), cells.filter((cell) => cell.id !== root));
+  const victim = pick(
+    world.stream('deaths'),
+    cells.filter((cell) => cell.id !== root),
+  );
   if (!mourned || victim === undefined) return;
   world.note(`${victim.id} dies`);
   const node = world.nodes.get(victim.id);

@@ -2,13 +2,13 @@
  * The organism in virtual time. `SIM_RUNS=5000` runs more seeds, `SEED=42` one of them; a seed that fails says so.
  */
 import { describe, expect, test } from 'vitest';
-import { between, seeded } from './random.ts';
 import { Queue } from './queue.ts';
+import { between, seeded } from './random.ts';
 import { PERFECT, scenario } from './scenario.ts';
 import { type Outcome, simulate } from './simulate.ts';
 
-const ONE = process.env['SEED'];
-const RUNS = Number(process.env['SIM_RUNS'] ?? 300);
+const ONE = process.env.SEED;
+const RUNS = Number(process.env.SIM_RUNS ?? 300);
 const seeds = ONE === undefined ? Array.from({ length: RUNS }, (_, index) => index + 1) : [Number(ONE)];
 
 function replay(seed: number, title: string): string {
@@ -25,7 +25,8 @@ function all(title: string, run: (seed: number) => void): void {
       failures.push(`${error instanceof Error ? error.message : String(error)}\nreplay: ${replay(seed, title)}`);
     }
   }
-  if (failures.length > 0) throw new Error(`${failures.length} of ${seeds.length} seeds fail\n\n${failures.slice(0, 3).join('\n\n')}`);
+  if (failures.length > 0)
+    throw new Error(`${failures.length} of ${seeds.length} seeds fail\n\n${failures.slice(0, 3).join('\n\n')}`);
 }
 
 describe('simulator', () => {
@@ -33,11 +34,23 @@ describe('simulator', () => {
   test(faulty, { timeout: 60_000 + RUNS * 500 }, () => {
     const total: Record<string, number> = {};
     all(faulty, (seed) => {
-      for (const [kind, count] of Object.entries(simulate(scenario(seed)).counts)) total[kind] = (total[kind] ?? 0) + count;
+      for (const [kind, count] of Object.entries(simulate(scenario(seed)).counts))
+        total[kind] = (total[kind] ?? 0) + count;
     });
     // What never happens in any run is not tested by it.
     if (ONE !== undefined || RUNS < 100) return;
-    for (const kind of ['divide', 'wilt', 'absorb', 'fence', 'bury', 'abandon', 'throttle', 'relax', 'resume', 'crash']) {
+    for (const kind of [
+      'divide',
+      'wilt',
+      'absorb',
+      'fence',
+      'bury',
+      'abandon',
+      'throttle',
+      'relax',
+      'resume',
+      'crash',
+    ]) {
       expect(total[kind] ?? 0, kind).toBeGreaterThan(10);
     }
   });
@@ -59,7 +72,11 @@ describe('simulator', () => {
     for (let seed = 1; seed <= 40; seed += 1) {
       const { counts, cells } = simulate(scenario(seed, { faults: PERFECT }));
       expect(cells).toBe(1);
-      expect({ seed, fence: counts['fence'] ?? 0, abandon: counts['abandon'] ?? 0 }).toEqual({ seed, fence: 0, abandon: 0 });
+      expect({ seed, fence: counts.fence ?? 0, abandon: counts.abandon ?? 0 }).toEqual({
+        seed,
+        fence: 0,
+        abandon: 0,
+      });
     }
   });
 

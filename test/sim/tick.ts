@@ -30,7 +30,7 @@ function tick(world: World, node: SimNode): void {
     whole(world, node);
   } catch (error) {
     if (!(error instanceof Crash)) throw error;
-    world.counts['crash'] = (world.counts['crash'] ?? 0) + 1;
+    world.counts.crash = (world.counts.crash ?? 0) + 1;
     world.note(`${node.id} crashes`);
   }
   node.crashes = () => false;
@@ -73,7 +73,8 @@ function whole(world: World, node: SimNode): void {
 function explain(world: World, node: SimNode, decision: Decision): void {
   for (const action of decision.actions) {
     world.counts[action.kind] = (world.counts[action.kind] ?? 0) + 1;
-    if (action.kind !== 'throttle' && action.kind !== 'relax') world.note(`${node.id} does ${action.kind}: ${action.why}`);
+    if (action.kind !== 'throttle' && action.kind !== 'relax')
+      world.note(`${node.id} does ${action.kind}: ${action.why}`);
   }
 }
 
@@ -83,7 +84,9 @@ function tend(node: SimNode): void {
   const mine = new Set(self?.state === 'gone' ? [] : (self?.functions ?? []));
   const held = new Set<FunctionName>();
   for (const saga of node.journal.values()) {
-    if (saga.kind === 'divide' && saga.mode === 'delegate' && saga.step === 'handOver') for (const name of saga.functions) held.add(name);
+    // Also while it is taken back: until the child's machine is gone, the function may still run there.
+    const moving = saga.step === 'handOver' || saga.step === 'takeBack';
+    if (saga.mode === 'delegate' && moving) for (const name of saga.functions) held.add(name);
   }
   for (const name of mine) {
     node.prepared.delete(name);
@@ -94,7 +97,9 @@ function tend(node: SimNode): void {
 
 /** A few links at random and the parent: what news there is comes round in a few beats. */
 function sync(world: World, node: SimNode): void {
-  const living = [...world.nodes.values()].filter((peer) => peer.id !== node.id && node.lineage.cells[peer.id] !== undefined);
+  const living = [...world.nodes.values()].filter(
+    (peer) => peer.id !== node.id && node.lineage.cells[peer.id] !== undefined,
+  );
   const random = world.stream('peers');
   const chosen = new Set<SimNode>();
   const parent = world.nodes.get(node.lineage.cells[node.id]?.parent ?? '');
@@ -115,7 +120,7 @@ function sense(world: World, node: SimNode, now: number): View['senses'] {
     return node.running.has(name) ? (share * (100 - (node.throttles.get(name) ?? 0))) / 100 : 0;
   };
   // What shares a machine here can be seen: a load that no measure shows is for the tests of merging.ts.
-  const rivals = [...node.running].filter((name) => genome.functions[name]?.pressure['busy'] !== undefined);
+  const rivals = [...node.running].filter((name) => genome.functions[name]?.pressure.busy !== undefined);
   const busy = rivals.reduce((sum, name) => sum + rate(name), 0);
   const senses: Record<FunctionName, View['senses'][string]> = {};
   for (const name of node.running) {
@@ -136,7 +141,13 @@ function pulse(node: SimNode, now: number, senses: View['senses'], decision: Dec
   for (const name of self?.functions ?? []) {
     const readings = senses[name]?.readings ?? {};
     const throttle = decision.memory.functions[name]?.throttle ?? 0;
-    functions[name] = { health: 'healthy', level: functionLevel(Object.values(readings)), pressure: readings, throttle, port: null };
+    functions[name] = {
+      health: 'healthy',
+      level: functionLevel(Object.values(readings)),
+      pressure: readings,
+      throttle,
+      port: null,
+    };
   }
   node.pulseSeq += 1;
   node.pulses.set(node.id, {

@@ -63,7 +63,9 @@ export class World {
     node.say(deed, this.now + node.skew);
     this.counts[deed.kind] = (this.counts[deed.kind] ?? 0) + 1;
     this.lastChange = this.now;
-    this.note(`${node.id} says ${JSON.stringify(deed, (key, value) => (key === 'child' && typeof value === 'object' ? value.id : value))}`);
+    this.note(
+      `${node.id} says ${JSON.stringify(deed, (key, value) => (key === 'child' && typeof value === 'object' ? value.id : value))}`,
+    );
     this.observe();
     this.check(node.lineage, node.id);
   }
@@ -103,7 +105,8 @@ export class World {
 
   /** A session that must be answered now, as a saga's SSH connection. */
   reach(a: SimNode, b: SimNode): boolean {
-    if (!this.connected(a, b) || (this.faulty && this.chance('reach', this.scenario.faults.lostSession / 2))) return false;
+    if (!this.connected(a, b) || (this.faulty && this.chance('reach', this.scenario.faults.lostSession / 2)))
+      return false;
     this.exchange(a, b);
     return true;
   }
@@ -165,13 +168,16 @@ export class World {
     for (const name of Object.keys(this.scenario.genome.functions)) {
       const where = this.running(name);
       const once = this.lineage.ledger?.replicated.includes(name) !== true && !this.mayReplicate(name);
-      if (once && where.length > 1) throw new Violation(`${name} runs twice: on ${where.map((node) => node.id).join(', ')}`);
+      if (once && where.length > 1)
+        throw new Violation(`${name} runs twice: on ${where.map((node) => node.id).join(', ')}`);
     }
   }
 
   mayReplicate(name: FunctionName): boolean {
     const { functions } = this.scenario.genome;
-    return functions[name]?.divide === 'replicate' || Object.values(functions).some((gene) => gene.needs[name] === 'own');
+    return (
+      functions[name]?.divide === 'replicate' || Object.values(functions).some((gene) => gene.needs[name] === 'own')
+    );
   }
 
   running(name: FunctionName): SimNode[] {
