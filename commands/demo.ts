@@ -3,14 +3,20 @@ import { CellCommand } from '../src/command.ts';
 import { untilInterrupted } from '../src/terminal.ts';
 
 export default class Demo extends CellCommand {
-  static override summary = 'The whole story on this computer: seed, load, throttle, divide, rewire, heal, shrink, destroy.';
+  static override summary =
+    'The whole story on this computer: seed, load, throttle, divide, rewire, heal, shrink, destroy.';
   static override description = 'Takes one to three minutes, needs no account, leaves nothing behind.';
   static override examples = [
     { command: '<%= config.bin %> demo', description: 'watch it' },
     { command: '<%= config.bin %> demo --no-kill', description: 'without the death of a cell' },
   ];
   static override flags = {
-    rate: Flags.integer({ description: 'requests a second at the height of the load', default: 160, min: 1, max: 2000 }),
+    rate: Flags.integer({
+      description: 'requests a second at the height of the load',
+      default: 160,
+      min: 1,
+      max: 2000,
+    }),
     kill: Flags.boolean({ description: 'kill one cell like a machine', default: true, allowNo: true }),
   };
 

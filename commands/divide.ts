@@ -17,13 +17,20 @@ export default class Divide extends CellCommand {
   ];
   static override flags = {
     'dry-run': Flags.boolean({ description: 'decide and say why, but do nothing' }),
-    now: Flags.string({ description: 'divide because of this function; bounds and budget still hold', helpValue: 'FUNCTION' }),
+    now: Flags.string({
+      description: 'divide because of this function; bounds and budget still hold',
+      helpValue: 'FUNCTION',
+    }),
   };
 
   async run() {
     const { flags } = await this.parse(Divide);
     const here = await openHome(this.homeOf(flags), (line) => this.logToStderr(line));
-    const options = { ...faultsFrom(process.env.CELL_FAULT), dryRun: flags['dry-run'], ...(flags.now && { now: flags.now }) };
+    const options = {
+      ...faultsFrom(process.env.CELL_FAULT),
+      dryRun: flags['dry-run'],
+      ...(flags.now && { now: flags.now }),
+    };
     // A person waits for the tick that is at work; cron's next one comes by itself.
     const deadline = flags['dry-run'] || flags.now !== undefined ? Date.now() + PATIENCE_MS : 0;
     let report = await divide(here, options);

@@ -19,7 +19,9 @@ export default class Exec extends CellCommand {
     const { args, argv, flags } = await this.parse(Exec);
     const words = (argv as string[]).slice(1);
     if (words.length === 0) {
-      throw new CellError('USAGE', 'There is no command to run', { suggestion: `Give one: cell exec ${args.function} -- CMD` });
+      throw new CellError('USAGE', 'There is no command to run', {
+        suggestion: `Give one: cell exec ${args.function} -- CMD`,
+      });
     }
     const { here } = await observe(this.homeOf(flags), { sync: true });
     const lineage = await lineageOf(here);

@@ -5,7 +5,9 @@ import { openHome } from '../src/here.ts';
 
 export default class Freeze extends CellCommand {
   static override summary = 'Stop all autonomous action, everywhere.';
-  static override examples = [{ command: '<%= config.bin %> freeze --why "maintenance"', description: 'every cell shows the reason' }];
+  static override examples = [
+    { command: '<%= config.bin %> freeze --why "maintenance"', description: 'every cell shows the reason' },
+  ];
   static override flags = { why: Flags.string({ description: 'what people read in cell status', default: 'by hand' }) };
 
   async run() {

@@ -3,9 +3,13 @@ import { readGenome } from '../genome/read.ts';
 import { CellCommand } from '../src/command.ts';
 
 export default class Plan extends CellCommand {
-  static override summary = 'Compare the genome with what is: what would be made or changed, and what it costs a month.';
+  static override summary =
+    'Compare the genome with what is: what would be made or changed, and what it costs a month.';
   static override examples = [
-    { command: '<%= config.bin %> plan', description: 'before seeding: the first cell; later: what differs in the genome' },
+    {
+      command: '<%= config.bin %> plan',
+      description: 'before seeding: the first cell; later: what differs in the genome',
+    },
     { command: '<%= config.bin %> plan --detailed-exitcode', description: '0 nothing to do, 1 error, 2 changes' },
     { command: '<%= config.bin %> plan --markdown', description: 'for a pull request' },
   ];

@@ -9,7 +9,10 @@ export default class Status extends CellCommand {
   static override summary = 'The organism as this computer sees it.';
   static override description = 'On a cell, what its last tick knew. Elsewhere the cells are asked first.';
   static override examples = [
-    { command: '<%= config.bin %> status', description: 'cells, functions, pressures, and the reason for what is (not) done' },
+    {
+      command: '<%= config.bin %> status',
+      description: 'cells, functions, pressures, and the reason for what is (not) done',
+    },
     { command: '<%= config.bin %> status --watch', description: 'drawn anew each second' },
     { command: '<%= config.bin %> status --offline --json', description: 'what is known here, nobody asked' },
   ];

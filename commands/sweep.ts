@@ -30,7 +30,8 @@ export default class Sweep extends CellCommand {
       await removeStrays(genome, credentials, found);
     }
     const left = flags.destroy ? await strays(genome, credentials, known) : found;
-    if (flags.destroy && found.length > 0) this.log(left.length === 0 ? 'Removed; nothing is left.' : `${left.length} left.`);
+    if (flags.destroy && found.length > 0)
+      this.log(left.length === 0 ? 'Removed; nothing is left.' : `${left.length} left.`);
     if (left.length > 0) process.exitCode = 1;
     return { found, left };
   }

@@ -5,7 +5,9 @@ import { openHome } from '../src/here.ts';
 
 export default class Thaw extends CellCommand {
   static override summary = 'Allow autonomous action again.';
-  static override examples = [{ command: '<%= config.bin %> thaw --why "maintenance is over"', description: 'what is kept in the lineage' }];
+  static override examples = [
+    { command: '<%= config.bin %> thaw --why "maintenance is over"', description: 'what is kept in the lineage' },
+  ];
   static override flags = { why: Flags.string({ description: 'what is kept in the lineage', default: 'by hand' }) };
 
   async run() {

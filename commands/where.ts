@@ -8,7 +8,9 @@ import { homeOf } from '../src/shell.ts';
 
 export default class Where extends CellCommand {
   static override summary = 'Addresses that serve a function now, best first.';
-  static override examples = [{ command: '<%= config.bin %> where api', description: 'one line an address: URL, Host header, cell, health' }];
+  static override examples = [
+    { command: '<%= config.bin %> where api', description: 'one line an address: URL, Host header, cell, health' },
+  ];
   static override args = { function: Args.string({ description: 'the function', required: true }) };
 
   async run() {

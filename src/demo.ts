@@ -19,10 +19,10 @@ import { CellError } from './errors.ts';
 import { genomeOf, type Here, lineageOf, openHome, systemRandom } from './here.ts';
 import { type Load, type LoadReport, startLoad } from './load.ts';
 import { narrate } from './narrate.ts';
+import { powerOff } from './power.ts';
 import { packageRoot } from './programs.ts';
 import { pulsesOf } from './pulse.ts';
 import { seed } from './seed.ts';
-import { powerOff } from './power.ts';
 import { type Status, statusOf } from './status.ts';
 import { syncEverybody } from './sync.ts';
 
@@ -52,14 +52,23 @@ export async function demo(options: DemoOptions): Promise<DemoReport> {
   try {
     const { genome, file } = await prepare(folder);
     say('A genome: one file. Six small programs, one machine, and at most three cells.');
-    const first = await seed({ home, genomeFile: file, genome, log: () => {}, onStep: (_, step, ms) => ms !== null && say(`  ${step} (${ms} ms)`) });
+    const first = await seed({
+      home,
+      genomeFile: file,
+      genome,
+      log: () => {},
+      onStep: (_, step, ms) => ms !== null && say(`  ${step} (${ms} ms)`),
+    });
     say(`Seeded: ${first.name} at ${first.reach.address} performs everything. From here on nobody is in charge.`);
 
     const here = await openHome(home, () => {});
     watch = watchOver(here, say, signal);
     load = startLoad({ ...client(genome), rate: options.rate, random: systemRandom });
     say(`Load: ${options.rate} requests a second, from a client that knows only ${client(genome).domain}.`);
-    await watch.until(`${genome.body.maxCells} cells`, (status) => status.cells.length === genome.body.maxCells && settled(status));
+    await watch.until(
+      `${genome.body.maxCells} cells`,
+      (status) => status.cells.length === genome.body.maxCells && settled(status),
+    );
     const planned = load.report();
     say(`Grown: ${planned.sent} requests so far, ${planned.failed} failed.`);
 
@@ -86,7 +95,9 @@ export async function demo(options: DemoOptions): Promise<DemoReport> {
     const gone = await destroyOrganism(here);
     say(`Taken apart: ${destroyedText(gone)}; the sweep finds nothing left.`);
     if (report.failed > 0) {
-      throw new CellError('UNHEALTHY', `${report.failed} requests failed during planned moves`, { why: report.failures.join('\n') });
+      throw new CellError('UNHEALTHY', `${report.failed} requests failed during planned moves`, {
+        why: report.failures.join('\n'),
+      });
     }
     return { cellsAtMost: watch.most, planned: report, seconds: Math.round((Date.now() - began) / 1000) };
   } catch (error) {
@@ -154,7 +165,8 @@ export function watchOver(here: Here, say: (line: string) => void, signal: Abort
       const [lineage, genome] = [await lineageOf(here), await genomeOf(here)];
       const pulses = pulsesOf(here);
       const status = statusOf({ lineage, genome, pulses, self: here.identity.id, now: Date.now() });
-      for (const line of narrate(last, status)) say(`  ${((Date.now() - began) / 1000).toFixed(0).padStart(3)} s  ${line}`);
+      for (const line of narrate(last, status))
+        say(`  ${((Date.now() - began) / 1000).toFixed(0).padStart(3)} s  ${line}`);
       last = status;
       most = Math.max(most, status.cells.length);
       await sleep(700);
@@ -170,7 +182,8 @@ export function watchOver(here: Here, say: (line: string) => void, signal: Abort
     async until(what, holds) {
       const deadline = Date.now() + PATIENCE_MS;
       while (last === null || !holds(last)) {
-        if (signal.aborted) throw new CellError('INTERRUPTED', 'Stopped', { suggestion: 'Run it again whenever you like.' });
+        if (signal.aborted)
+          throw new CellError('INTERRUPTED', 'Stopped', { suggestion: 'Run it again whenever you like.' });
         if (Date.now() > deadline) {
           throw new CellError('TIMEOUT', `${what}: not within ${PATIENCE_MS / 1000} s`, {
             why: last?.cells.map((cell) => `${cell.name}: ${cell.why}`).join('\n') ?? 'nothing was heard',

@@ -10,8 +10,8 @@
 import { rm } from 'node:fs/promises';
 import type { Genome } from '../genome/schema.ts';
 import { computeProvider } from '../stacks/machines/index.ts';
-import { dnsProvider } from '../stacks/records/index.ts';
 import { stackNames } from '../stacks/names.ts';
+import { dnsProvider } from '../stacks/records/index.ts';
 import { unseal } from './effects/age.ts';
 import { CellError, explain } from './errors.ts';
 import { credentialsOf, engineOf, genomeOf, type Here, lineageOf, say } from './here.ts';
@@ -40,7 +40,8 @@ export async function destroyOrganism(here: Here): Promise<Destroyed> {
   const records = found.filter(({ kind }) => kind === 'record');
   await removeStrays(genome, credentials, records);
   for (const cell of youngestFirst(lineage)) await destroyBody(here, genome, lineage, cell);
-  for (const birth of lineage.seederAttempts) await destroyStack(here, genome, stackNames(lineage.organism, birth).body);
+  for (const birth of lineage.seederAttempts)
+    await destroyStack(here, genome, stackNames(lineage.organism, birth).body);
   await removeStrays(genome, credentials, await strays(genome, credentials, new Set()));
   const left = await strays(genome, credentials, new Set());
   if (left.length > 0) {

@@ -23,7 +23,8 @@ async function check(name: string, optional: boolean, look: () => Promise<Look>)
     const { found, mend } = await look();
     return { name, ok: mend === undefined, optional, found, mend: mend ?? null };
   } catch (error) {
-    const mend = error instanceof CellError ? (error.suggestion ?? error.why ?? null) : 'Install it and put it on PATH.';
+    const mend =
+      error instanceof CellError ? (error.suggestion ?? error.why ?? null) : 'Install it and put it on PATH.';
     return { name, ok: false, optional, found: messageOf(error).split('\n')[0] ?? '', mend };
   }
 }
@@ -66,7 +67,9 @@ function aboutGenome(genome: Genome): Promise<Check>[] {
       return { found: `${gene.provider}: ${address} is not usable`, mend };
     }),
   );
-  const dns = check('dns', false, async () => ({ found: `${genome.dns.provider} on port ${genome.dns.port} for ${genome.zone}` }));
+  const dns = check('dns', false, async () => ({
+    found: `${genome.dns.provider} on port ${genome.dns.port} for ${genome.zone}`,
+  }));
   const secrets = Object.entries(genome.functions).flatMap(([name, gene]) =>
     Object.entries(gene.secrets).map(([variable, source]) =>
       check(`secret ${name}.${variable}`, false, async () => {

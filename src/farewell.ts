@@ -23,7 +23,11 @@ export function mayDismiss(here: Here, lineage: Lineage, cell: Cell): void {
 }
 
 /** Orders it and waits until it is gone. Throws NOT_ALLOWED as mayDismiss does, TIMEOUT when it takes too long. */
-export async function dismiss(here: Here, cell: Cell, options: { readonly withinMs: number; readonly why: string }): Promise<void> {
+export async function dismiss(
+  here: Here,
+  cell: Cell,
+  options: { readonly withinMs: number; readonly why: string },
+): Promise<void> {
   const lineage = await lineageOf(here);
   mayDismiss(here, lineage, cell);
   if (lineage.orders[cell.id] === undefined) await say(here, { kind: 'order', wilt: cell.id, why: options.why });

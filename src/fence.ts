@@ -5,6 +5,7 @@
 import type { Genome } from '../genome/schema.ts';
 import { letIn } from './doors.ts';
 import { type Here, lineageOf, say } from './here.ts';
+import { salvage } from './receive.ts';
 import { knownBirths } from './sweep.ts';
 import { tend } from './tend.ts';
 import { unmake, unmakeUnknown, unspeak } from './unmake.ts';
@@ -14,12 +15,14 @@ export async function fence(here: Here, genome: Genome, id: string, why: string)
   const child = (await lineageOf(here)).cells[id];
   if (child === undefined || child.state === 'gone') return `nothing to fence: ${id}`;
   await unmake(here, genome, child.birth);
+  // Everything that no later tick would do by itself comes before the word: killed here, it is fenced again.
+  await unspeak(here, genome, child.birth);
+  await unmakeUnknown(here, genome, id, knownBirths(await lineageOf(here)));
+  await salvage(here, child);
   // Read anew: until its machine was destroyed it may have said more, and some of that may be here.
   const lineage = await lineageOf(here);
   await say(here, { kind: 'fence', child: id, entries: lineage.folded[id] ?? 0, why });
-  await unmakeUnknown(here, genome, id, knownBirths(await lineageOf(here)));
   await letIn(here);
-  await unspeak(here, genome, child.birth);
   await tend(here, await lineageOf(here));
   await speak(here);
   return `fenced ${child.name}: ${why}`;

@@ -2,6 +2,7 @@
  * A function on this machine: installed, started, held, let go. What both the ticks and the hands of a parent use.
  * Callers hold the cell's lock.
  */
+import { existsSync } from 'node:fs';
 import { cp, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -99,7 +100,7 @@ export async function stop(here: Here, name: FunctionName): Promise<void> {
     running: running.filter((other) => other !== name),
   }));
   await direct(here, await genomeOf(here), await lineageOf(here));
-  await services.stop(name);
+  if (existsSync(join(here.layout.units, unitOf(name)))) await services.stop(name);
 }
 
 /** Runs it here and lets requests through. */

@@ -36,7 +36,9 @@ export async function parentOf(here: Here, genome: Genome, donor: Donor, onProgr
 
   /** A machine that was just made may not answer yet. */
   async function knockUntilItOpens(saga: Mitosis): Promise<Remote> {
-    const deadline = here.clock() + BOOT_TIMEOUT_MS;
+    // Counted from when it was made, not from each attempt: what has not booted by then will not.
+    const { reserve = 0, body = 0 } = saga.phases;
+    const deadline = saga.startedAt + reserve + body + BOOT_TIMEOUT_MS;
     for (;;) {
       try {
         return await knock(saga);

@@ -14,7 +14,7 @@ import { type Here, lineageOf, say } from './here.ts';
 import { type RunContext, type RunOutcome, run, type Saga } from './journal.ts';
 import { STEP_ATTEMPTS } from './limits.ts';
 import { canTakeBack, type Mitosis, mitosis, takingBack } from './mitosis.ts';
-import type { Action } from './model.ts';
+import type { Action, Lineage } from './model.ts';
 import { cellDonor, parentOf } from './parent.ts';
 import { repeat } from './pulse.ts';
 import { birthId } from '../stacks/names.ts';
@@ -126,19 +126,22 @@ async function goOn(here: Here, genome: Genome, saga: Saga, options: PerformOpti
     },
   };
   try {
+    if (saga.kind === 'absorb' && isGone(await lineageOf(here), (saga as Apoptosis).child)) {
+      await here.journal.remove(saga.id);
+      return `${saga.kind} ${saga.id} ended: it is gone`;
+    }
     if (saga.kind === 'absorb') return await absorbed(here, genome, saga as Apoptosis, await run(saga as Apoptosis, apoptosis(parent), context));
     const division = saga as Mitosis;
-    const { child } = division;
-    if (child !== null && (await lineageOf(here)).cells[child.id]?.state === 'gone') {
-      // It died on the way and was fenced: what it had is here again, and there is nothing left to go on with.
-      await here.journal.remove(division.id);
-      await noteOutcome(here, genome, false, division);
-      return `division ${saga.id} ended: ${child.name} is gone`;
+    if (division.step !== 'takeBack' && isGone(await lineageOf(here), division.child?.id)) {
+      // It died on the way and was fenced: what it had is ours again, and what stood still for it goes on here.
+      Object.assign(division, { step: 'takeBack', due: 0, failures: 0, lastFailure: 'the child died' });
+      await here.journal.save(division);
     }
     const steps = division.step === 'takeBack' ? takingBack(parent) : mitosis(parent);
     const outcome = await run(division, steps, context);
     if (outcome.kind === 'done') await noteOutcome(here, genome, division.step !== 'takeBack', division);
-    if (outcome.kind === 'failed' && outcome.failures >= STEP_ATTEMPTS && division.step !== 'takeBack') {
+    const enough = outcome.kind === 'failed' && (outcome.failures >= STEP_ATTEMPTS || division.stranded != null);
+    if (enough && division.step !== 'takeBack') {
       if (canTakeBack(division, await lineageOf(here))) {
         Object.assign(division, { step: 'takeBack', due: 0, failures: 0 });
         await here.journal.save(division);
@@ -153,9 +156,16 @@ async function goOn(here: Here, genome: Genome, saga: Saga, options: PerformOpti
   }
 }
 
+function isGone(lineage: Lineage, id: string | undefined): boolean {
+  return id !== undefined && lineage.cells[id]?.state === 'gone';
+}
+
 /** A child that dies while it is taken in is fenced: there is nobody left to hand anything back. */
 async function absorbed(here: Here, genome: Genome, saga: Apoptosis, outcome: RunOutcome): Promise<string> {
   if (outcome.kind !== 'failed' || outcome.failures < STEP_ATTEMPTS) return told(saga, outcome);
+  // One that answers and cannot be taken in, because of this side or of what it says, stays as it is and is asked again.
+  const { code } = outcome.error as Partial<CellError>;
+  if (code !== 'MACHINE_UNREACHABLE' && code !== 'TIMEOUT') return told(saga, outcome);
   const why = `it died while it was taken in: ${explain(outcome.error)}`;
   const line = await fence(here, genome, saga.child, why);
   await here.journal.remove(saga.id);

@@ -29,7 +29,12 @@ export interface PlanReport {
   readonly genome: readonly { readonly path: string; readonly operation: 'create' | 'update' | 'delete' }[];
   readonly credentials: readonly string[];
   /** Cents a month. `most` is what the organism may grow to. */
-  readonly monthly: { readonly before: number; readonly after: number; readonly most: number; readonly currency: string };
+  readonly monthly: {
+    readonly before: number;
+    readonly after: number;
+    readonly most: number;
+    readonly currency: string;
+  };
   readonly changes: number;
 }
 
@@ -38,7 +43,8 @@ export async function plan(home: string, genomeFile: string, genome: Genome): Pr
   const lineage = grown === null ? null : await lineageOf(grown);
   const living = Object.values(lineage?.cells ?? {}).filter((cell) => cell.state !== 'gone');
   const stacks = living.length > 0 ? [] : await firstStacks(home, genome, grown);
-  const differs = lineage !== null && lineage.genome !== '' && lineage.genome !== genomeHash(await genomeFiles(genomeFile, genome));
+  const differs =
+    lineage !== null && lineage.genome !== '' && lineage.genome !== genomeHash(await genomeFiles(genomeFile, genome));
   const changed = grown !== null && differs ? difference(await genomeOf(grown), genome) : [];
   const price = (cloud: string) => {
     const gene = genome.clouds[cloud];
@@ -52,14 +58,18 @@ export async function plan(home: string, genomeFile: string, genome: Genome): Pr
     organism: genome.organism,
     stacks,
     genome: changed,
-    credentials: [...new Set([...Object.values(genome.clouds).map((gene) => gene.provider), `${genome.dns.provider} DNS`])],
+    credentials: [
+      ...new Set([...Object.values(genome.clouds).map((gene) => gene.provider), `${genome.dns.provider} DNS`]),
+    ],
     monthly: {
       before,
       after: living.length > 0 ? before : price(first),
       most: Math.min(dearest * genome.body.maxCells, genome.body.maxMonthlyCost.cents),
       currency: genome.body.maxMonthlyCost.currency,
     },
-    changes: stacks.reduce((sum, { changes }) => sum + changes.filter((change) => change.operation !== 'same').length, 0) + changed.length,
+    changes:
+      stacks.reduce((sum, { changes }) => sum + changes.filter((change) => change.operation !== 'same').length, 0) +
+      changed.length,
   };
 }
 
@@ -87,14 +97,20 @@ async function firstStacks(home: string, genome: Genome, grown: Here | null): Pr
 export function difference(before: Genome, after: Genome): PlanReport['genome'] {
   const flat = (genome: Genome) =>
     new Map<string, string>([
-      ...Object.entries(genome).filter(([key]) => key !== 'functions').map(([key, value]) => [key, JSON.stringify(value)] as const),
+      ...Object.entries(genome)
+        .filter(([key]) => key !== 'functions')
+        .map(([key, value]) => [key, JSON.stringify(value)] as const),
       ...Object.entries(genome.functions).map(([key, value]) => [`functions.${key}`, JSON.stringify(value)] as const),
     ]);
   const [old, next] = [flat(before), flat(after)];
   const paths = [...new Set([...old.keys(), ...next.keys()])].sort();
   const found = paths.flatMap((path) => {
     if (old.get(path) === next.get(path)) return [];
-    const operation = !old.has(path) ? ('create' as const) : !next.has(path) ? ('delete' as const) : ('update' as const);
+    const operation = !old.has(path)
+      ? ('create' as const)
+      : !next.has(path)
+        ? ('delete' as const)
+        : ('update' as const);
     return [{ path, operation }];
   });
   // The files a function carries changed, and nothing in the text.
@@ -122,7 +138,9 @@ export function planText(report: PlanReport): string {
   if (report.genome.length > 0) lines.push('genome');
   for (const { path, operation } of report.genome) lines.push(`  ${SIGNS[operation]} ${path}`);
   lines.push(report.changes === 0 ? 'Nothing would change.' : counts(report));
-  lines.push(`A month: ${money(report.monthly.before)} now, ${money(report.monthly.after)} then, never over ${money(report.monthly.most)}.`);
+  lines.push(
+    `A month: ${money(report.monthly.before)} now, ${money(report.monthly.after)} then, never over ${money(report.monthly.most)}.`,
+  );
   lines.push(`Credentials: ${report.credentials.join(', ')}`);
   return lines.join('\n');
 }
@@ -131,9 +149,12 @@ export function planText(report: PlanReport): string {
 export function planMarkdown(report: PlanReport): string {
   const money = (cents: number) => formatMoney(cents, report.monthly.currency);
   const rows = [
-    ...report.stacks.flatMap(({ stack, changes }) => changes.map((change) => `| ${change.operation} | ${stack} | \`${change.type}\` ${change.name} |`)),
+    ...report.stacks.flatMap(({ stack, changes }) =>
+      changes.map((change) => `| ${change.operation} | ${stack} | \`${change.type}\` ${change.name} |`),
+    ),
     ...report.genome.map(({ path, operation }) => `| ${operation} | genome | \`${path}\` |`),
   ];
-  const table = rows.length === 0 ? 'Nothing would change.' : ['| | where | what |', '| --- | --- | --- |', ...rows].join('\n');
+  const table =
+    rows.length === 0 ? 'Nothing would change.' : ['| | where | what |', '| --- | --- | --- |', ...rows].join('\n');
   return `### ${report.organism}\n\n${table}\n\n**A month:** ${money(report.monthly.before)} now, ${money(report.monthly.after)} then, never over ${money(report.monthly.most)}.\n`;
 }

@@ -14,7 +14,8 @@ import type { Cell, FunctionName } from './model.ts';
 import { trafficOf } from './traffic.ts';
 
 /** Where a child's data waits until its function has stopped there. */
-const waitingRoom = (here: Here, child: Cell, name: FunctionName) => join(here.home, 'incoming', child.birth, name);
+const roomsOf = (here: Here, child: Cell) => join(here.home, 'incoming', child.birth);
+const waitingRoom = (here: Here, child: Cell, name: FunctionName) => join(roomsOf(here, child), name);
 
 export function receiver(here: Here, genome: Genome): Recipient {
   return {
@@ -30,7 +31,25 @@ export function receiver(here: Here, genome: Genome): Recipient {
       else await settle(here, name, child);
       await rm(waitingRoom(here, child, name), { recursive: true, force: true });
     },
+    async release(name) {
+      const homes = (await lineageOf(here)).homes[name] ?? [];
+      if (!homes.includes(here.identity.id)) await functions.stop(here, name);
+    },
   };
+}
+
+/** What was brought of a child's data before it died is better than nothing: its functions begin with that here. */
+export async function salvage(here: Here, child: Cell): Promise<void> {
+  const { running } = await trafficOf(here);
+  const { homes } = await lineageOf(here);
+  for (const name of child.functions) {
+    const from = waitingRoom(here, child, name);
+    const lost = homes[name]?.length === 1 && !running.includes(name);
+    if (!lost || !existsSync(from)) continue;
+    await functions.install(here, name);
+    await cp(from, functions.folderOf(here, name), { recursive: true, preserveTimestamps: true });
+  }
+  await rm(roomsOf(here, child), { recursive: true, force: true });
 }
 
 /** It runs here too: what the child's copy gathered is merged by the function's own hook, if it has one. */

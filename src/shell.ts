@@ -3,8 +3,8 @@
  * key pinned from the lineage, by this computer's key; on the cell itself, directly.
  */
 import { spawn } from 'node:child_process';
-import { quoted } from './effects/copy.ts';
 import { nearest } from '../genome/suggest.ts';
+import { quoted } from './effects/copy.ts';
 import { CellError } from './errors.ts';
 import type { Here } from './here.ts';
 import { unitOf } from './layout.ts';
@@ -31,7 +31,8 @@ export function homeOf(lineage: Lineage, name: string, on?: string): Cell {
   if (homes === undefined) {
     const guess = nearest(name, Object.keys(lineage.homes));
     throw new CellError('NOT_FOUND', `There is no function ${name}`, {
-      suggestion: guess === undefined ? `Functions: ${Object.keys(lineage.homes).join(', ')}` : `Did you mean ${guess}?`,
+      suggestion:
+        guess === undefined ? `Functions: ${Object.keys(lineage.homes).join(', ')}` : `Did you mean ${guess}?`,
     });
   }
   if (on !== undefined) {
@@ -58,7 +59,9 @@ export interface Ran {
 /** Runs a command line (or a shell, when null) on a cell, with this terminal or `quietly`, its output kept. */
 export async function onCell(here: Here, cell: Cell, command: string | null, quietly = false): Promise<Ran> {
   if (quietly && command === null) {
-    throw new CellError('USAGE', 'A shell has no JSON', { suggestion: 'Give a command after `--`, or leave --json out.' });
+    throw new CellError('USAGE', 'A shell has no JSON', {
+      suggestion: 'Give a command after `--`, or leave --json out.',
+    });
   }
   const local = cell.id === here.identity.id;
   const terminal = command === null && process.stdin.isTTY ? ['-t'] : ['-T'];

@@ -33,7 +33,11 @@ export interface Status {
   readonly self: string;
   readonly seenAt: number;
   readonly cells: readonly StatusCell[];
-  readonly domains: readonly { readonly name: string; readonly function: string; readonly addresses: readonly string[] }[];
+  readonly domains: readonly {
+    readonly name: string;
+    readonly function: string;
+    readonly addresses: readonly string[];
+  }[];
   readonly frozen: Frozen | null;
   /** Feeds that are not believed, and why. */
   readonly quarantined: readonly { readonly cell: string; readonly why: string }[];
@@ -88,7 +92,16 @@ export function statusOf({ lineage, genome, pulses, self, now }: StatusInput): S
     return [{ name: gene.domain, function: name, addresses }];
   });
   const quarantined = Object.entries(lineage.quarantined).map(([cell, { why }]) => ({ cell, why }));
-  return { organism: lineage.organism, genome: lineage.genome, self, seenAt: now, cells, domains, frozen: lineage.frozen, quarantined };
+  return {
+    organism: lineage.organism,
+    genome: lineage.genome,
+    self,
+    seenAt: now,
+    cells,
+    domains,
+    frozen: lineage.frozen,
+    quarantined,
+  };
 }
 
 function ago(at: number | null, now: number): string {
@@ -103,7 +116,9 @@ const reasonsIn = (why: string) => why.split(/; (?=[a-z0-9-]+: )/);
 /** The status as text for people. */
 export function statusText(status: Status): string {
   const names = new Map(status.cells.map((cell) => [cell.id, cell.name]));
-  const lines = [`${status.organism}: ${status.cells.length} ${status.cells.length === 1 ? 'cell' : 'cells'}, genome ${status.genome.slice(0, 12)}`];
+  const lines = [
+    `${status.organism}: ${status.cells.length} ${status.cells.length === 1 ? 'cell' : 'cells'}, genome ${status.genome.slice(0, 12)}`,
+  ];
   if (status.frozen !== null) {
     const who = names.get(status.frozen.by) ?? 'the seeder';
     lines.push(`frozen by ${who} ${ago(status.frozen.at, status.seenAt)}: ${status.frozen.why} (cell thaw lifts it)`);
@@ -111,7 +126,10 @@ export function statusText(status: Status): string {
   if (status.cells.length === 0) lines.push('No cell lives: `cell seed` goes on where it stopped.');
   for (const cell of status.cells) {
     const parent = names.get(cell.parent) ?? 'seed';
-    lines.push('', `${cell.name}  ${cell.state}  ${cell.address}  budget ${cell.budget}  from ${parent}  pulse ${ago(cell.lastPulse, status.seenAt)}`);
+    lines.push(
+      '',
+      `${cell.name}  ${cell.state}  ${cell.address}  budget ${cell.budget}  from ${parent}  pulse ${ago(cell.lastPulse, status.seenAt)}`,
+    );
     for (const { name, health, level, throttle, pressure } of cell.functions) {
       const measured = Object.entries(pressure).map(([key, value]) => `${key} ${Number(value.toFixed(1))}`);
       const held = throttle > 0 ? [`throttled ${throttle}`] : [];

@@ -87,9 +87,15 @@ export class CellProvider implements server.Provider {
   async read(id: string, urn: string, props: Wire = {}): Promise<server.ReadResult> {
     const handler = await this.handler(urn);
     const inputs = inputsIn(props);
-    const live = await this.attempt('read', urn, inputs, () => handler.read(id, inputs.values, this.context(handler)));
+    const context = this.context(handler);
+    const isUnfinished = props[UNFINISHED] === true;
+    const live = await this.attempt('read', urn, inputs, async () => {
+      const found = await handler.read(id, inputs.values, context);
+      // Too little of it may be there to be read, and all the same something to delete.
+      return found ?? (isUnfinished ? ((await handler.find?.(inputs.values, context)) ?? null) : null);
+    });
     if (live === null) return { id: '', props: {} };
-    const unfinished = props[UNFINISHED] === true ? { [UNFINISHED]: true } : {};
+    const unfinished = isUnfinished ? { [UNFINISHED]: true } : {};
     return {
       id: live.id,
       props: { ...outputsOf(handler, inputs, live.outputs), ...unfinished },

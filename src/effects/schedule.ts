@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { CellError } from '../errors.ts';
 import type { Layout } from '../layout.ts';
 import { writeIfChanged } from './files.ts';
-import { shellQuote, systemdQuote } from './quote.ts';
+import { systemdQuote } from './quote.ts';
 import { askSystemctl, systemctl } from './systemctl.ts';
 
 const SERVICE = 'cell-tick.service';
@@ -37,11 +37,10 @@ export function cronFields(heartbeatMs: number): string | null {
 }
 
 /** The file for /etc/cron.d, or null when cron cannot keep this rhythm. */
-export function cronText({ layout, heartbeatMs, organism }: Rhythm): string | null {
+export function cronText({ heartbeatMs, organism }: Rhythm): string | null {
   const fields = cronFields(heartbeatMs);
-  // cron turns a bare % into a line break.
-  const command = shellQuote(layout.cell).replaceAll('%', '\\%');
-  return fields === null ? null : `# The heartbeat of ${organism}.\n${fields} root ${command} divide\n`;
+  // By the unit: what a tick says is in the journal, and one that is still at work is not started again.
+  return fields === null ? null : `# The heartbeat of ${organism}.\n${fields} root systemctl start --no-block ${SERVICE}\n`;
 }
 
 /** The service and the timer that do the same. */
@@ -78,15 +77,16 @@ export async function install(rhythm: Rhythm): Promise<boolean> {
   const { layout } = rhythm;
   if (!(rhythm.heartbeatMs >= 1))
     throw new CellError('USAGE', `A heartbeat of ${rhythm.heartbeatMs} ms cannot be kept`);
-  const cron = cronText(rhythm);
-  if (cron !== null) {
-    // The new one before the old one goes: a cell without a heartbeat would never tick again.
-    const changed = await writeIfChanged(layout.cronFile, cron);
-    return (await removeTimer(layout)) || changed;
-  }
   const texts = timerTexts(rhythm);
   const at = files(layout);
   const service = await writeIfChanged(at.service, texts.service);
+  const cron = cronText(rhythm);
+  if (cron !== null) {
+    if (service) await systemctl('daemon-reload');
+    // The new one before the old one goes: a cell without a heartbeat would never tick again.
+    const changed = await writeIfChanged(layout.cronFile, cron);
+    return (await removeTimer(layout)) || changed || service;
+  }
   const timer = await writeIfChanged(at.timer, texts.timer);
   const changed = service || timer || !(await isActive());
   if (changed) {
@@ -103,6 +103,8 @@ export async function install(rhythm: Rhythm): Promise<boolean> {
 export async function remove(layout: Layout): Promise<void> {
   await rm(layout.cronFile, { force: true });
   await removeTimer(layout);
+  await rm(files(layout).service, { force: true });
+  await systemctl('daemon-reload');
 }
 
 async function isActive(): Promise<boolean> {
@@ -114,7 +116,6 @@ async function removeTimer(layout: Layout): Promise<boolean> {
   if (!existsSync(at.timer)) return false;
   await systemctl('disable', '--now', TIMER);
   await rm(at.timer, { force: true });
-  await rm(at.service, { force: true });
   await systemctl('daemon-reload');
   return true;
 }

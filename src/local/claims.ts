@@ -3,7 +3,7 @@
  * who it is, and a claim (a file) so that a machine that is switched off keeps its own.
  */
 import { createHash } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readMachine, userFolder } from './host.ts';
 
@@ -75,6 +75,17 @@ export function unclaim(shared: string, address: string, folder: string): void {
       return; // Others have things there.
     }
   }
+}
+
+/** Gives back every address that the machine of a folder claimed, where no file says which. */
+export function unclaimAll(shared: string, folder: string): void {
+  let addresses: string[];
+  try {
+    addresses = readdirSync(join(userFolder(shared), 'claims'));
+  } catch {
+    return; // Nobody has claimed anything.
+  }
+  for (const address of addresses) if (holder(claimFile(shared, address)) === folder) unclaim(shared, address, folder);
 }
 
 function holder(file: string): string | null {

@@ -43,8 +43,10 @@ export async function makeBody(parent: Parent, saga: Mitosis): Promise<void> {
 export async function takeDown(parent: Parent, saga: Mitosis): Promise<void> {
   const plan = bodyPlan(parent, saga);
   await parent.unmake(saga.birth);
-  for (const name of saga.functions) await parent.donor.resume(name);
   const lineage = await parent.lineage();
+  for (const name of saga.functions) {
+    if (lineage.homes[name]?.includes(parent.id) === true) await parent.donor.resume(name);
+  }
   const why = saga.lastFailure ?? 'taken back';
   const { child } = saga;
   const announced = child !== null && lineage.cells[child.id] !== undefined;

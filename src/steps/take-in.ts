@@ -5,7 +5,6 @@ import { CellError, explain } from '../errors.ts';
 import { hand } from '../hand.ts';
 import { FORWARD_GRACE_MS } from '../limits.ts';
 import type { Cell, FunctionName } from '../model.ts';
-import { destroyBody } from './body.ts';
 import { forwardingMs } from './hand-over.ts';
 
 async function childIn(parent: Absorber, saga: Apoptosis): Promise<Cell> {

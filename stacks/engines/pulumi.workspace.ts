@@ -3,16 +3,16 @@
  * folder, so that two stacks share nothing and a destroyed one leaves nothing.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import type { LocalWorkspaceOptions, PulumiCommand, Stack } from '@pulumi/pulumi/automation/index.js';
+import type { LocalWorkspaceOptions, Stack } from '@pulumi/pulumi/automation/index.js';
 import { packageRoot } from '../../src/programs.ts';
 import type { Program } from '../program.ts';
 import type { Json } from '../stack.ts';
 import { corrupt } from './failures.ts';
 import { passphraseOf, type StackHome, writeDurably } from './home.ts';
 import type { EngineSetup } from './index.ts';
-import { missing } from './pulumi.find.ts';
+import { commandOf } from './pulumi.command.ts';
 
 export const PROJECT = 'cell';
 
@@ -88,12 +88,12 @@ export class PulumiWorkspace {
     const options: LocalWorkspaceOptions = {
       workDir: this.folder('work'),
       pulumiHome: this.folder('cli'),
-      pulumiCommand: await this.command(),
+      pulumiCommand: await commandOf(this.cli, this.folder('cli')),
       secretsProvider: 'passphrase',
       envVars: this.environment(),
       projectSettings: { name: PROJECT, runtime: 'nodejs', backend: { url: this.backend() } },
     };
-    return LocalWorkspace.createOrSelectStack(args, options);
+    return this.exists() ? LocalWorkspace.selectStack(args, options) : LocalWorkspace.createStack(args, options);
   }
 
   /** The deployment; with `secrets`, in the clear: never write that down. */
@@ -138,22 +138,6 @@ export class PulumiWorkspace {
       CELL_PLUGIN_PIDS: this.pluginsFolder,
       CELL_DIFFS: this.diffsFile,
     };
-  }
-
-  /** The Automation API takes an installation with bin/pulumi in it, so there is a link to ours. */
-  private async command(): Promise<PulumiCommand> {
-    const { PulumiCommand } = await import('@pulumi/pulumi/automation/index.js');
-    const root = this.folder('cli');
-    const link = join(root, 'bin', 'pulumi');
-    mkdirSync(join(root, 'bin'), { recursive: true });
-    rmSync(`${link}.${process.pid}`, { force: true });
-    symlinkSync(this.cli, `${link}.${process.pid}`);
-    renameSync(`${link}.${process.pid}`, link);
-    try {
-      return await PulumiCommand.get({ root });
-    } catch (cause) {
-      throw missing(process.env, cause);
-    }
   }
 
   private run(args: readonly string[], stdin = ''): Promise<string> {

@@ -8,7 +8,7 @@
  * A replaced resource is deleted first: its successor has the same identity, and create would adopt the old one.
  */
 import { CellError } from '../../src/errors.ts';
-import type { HandlerContext, Live, ResourceHandler } from '../handler.ts';
+import type { HandlerContext, Inputs, Live, ResourceHandler } from '../handler.ts';
 import type { Registry } from '../handlers.ts';
 import type { Checkpoint, Known, Pending, Values } from './checkpoint.ts';
 import type { Change, EngineOptions, Operation, StackResult } from './engine.ts';
@@ -109,7 +109,7 @@ export class Run {
     if (findings.length > 0) throw refusedInputs(this.setup.stack, registration.name, findings);
     const cutOff = this.pending.find((one) => one.operation === 'create' && sameKey(one, registration));
     if (cutOff !== undefined && canonical(cutOff.inputs.values) !== canonical(values))
-      await this.adopt(handler, cutOff);
+      await this.adopt(handler, cutOff, values);
 
     const known = this.resources.find((one) => sameKey(one, registration));
     if (known === undefined) return this.create(handler, registration, inputs, 'create', []);
@@ -176,21 +176,32 @@ export class Run {
         : handler.find(pending.inputs.values, context);
     const live = await this.attempt('take back', pending, find);
     if (live === null) this.keep(this.resources, this.without(pending));
-    else await this.remove(this.knownOf(handler, pending, pending.inputs, live));
+    else await this.remove(this.discovered(handler, pending, live));
   }
 
   /**
-   * A create that was cut off, wanted with other inputs now. What it left becomes known and is then updated or replaced
-   * like anything else. If it cannot be finished, its inputs may have been what was wrong with it: it is made anew.
+   * A create that was cut off, wanted with other inputs now. What it left becomes known and is then updated (so it is
+   * finished first) or replaced like anything else. If it cannot be finished, its inputs may have been what was wrong
+   * with it: it is made anew.
    */
-  private async adopt(handler: ResourceHandler, pending: Pending): Promise<void> {
+  private async adopt(handler: ResourceHandler, pending: Pending, wanted: Inputs): Promise<void> {
     const { values } = pending.inputs;
     const context = this.context(handler);
-    const live = await (handler.find === undefined
-      ? handler.create(values, context).catch(() => null)
-      : this.attempt('find', pending, () => handler.find!(values, context)));
-    if (live === null) this.keep(this.resources, this.without(pending));
-    else this.put(this.knownOf(handler, pending, pending.inputs, live), this.without(pending));
+    const finished = () => handler.create(values, context).catch(() => null);
+    const find = handler.find;
+    const found = find && (await this.attempt('find', pending, () => find.call(handler, values, context)));
+    const replaced = keysThatDiffer(values, wanted).some((key) => handler.replaceOn.includes(key));
+    const live = found === null || (found !== undefined && replaced) ? found : await finished();
+    if (live !== null) this.discovered(handler, pending, live);
+    else if (found) await this.remove(this.discovered(handler, pending, found), true);
+    else this.keep(this.resources, this.without(pending));
+  }
+
+  /** What a create that was cut off left is in the checkpoint from here on, whatever becomes of it. */
+  private discovered(handler: ResourceHandler, pending: Pending, live: Live): Known {
+    const known = this.knownOf(handler, pending, pending.inputs, live);
+    this.put(known, this.without(pending));
+    return known;
   }
 
   private async attempt<T>(doing: string, key: Key, work: () => Promise<T>): Promise<T> {

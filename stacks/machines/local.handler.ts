@@ -10,7 +10,7 @@ import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, rmdirSync,
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { CellError } from '../../src/errors.ts';
 import { layout } from '../../src/layout.ts';
-import { candidates, claim, unclaim } from '../../src/local/claims.ts';
+import { candidates, claim, unclaim, unclaimAll } from '../../src/local/claims.ts';
 import { layRoot } from '../../src/local/environment.ts';
 import { type MachineFile, places, readMachine, sharedTmp, writeMachine } from '../../src/local/host.ts';
 import { boot, hasProcesses, isRunning, portsFree, powerOff } from '../../src/local/power.ts';
@@ -88,6 +88,15 @@ export const machineHandler: ResourceHandler = {
     return liveOf(folder, await make(folder, machine, credential, found, context.signal));
   },
 
+  async find(inputs, context) {
+    const machine = inputs as unknown as MachineInputs;
+    const folder = folderOf(credentialOf(context.credential), idOf(machine));
+    const file = readMachine(folder);
+    if (file !== null) return liveOf(folder, file);
+    // Cut off before it had an address; `delete` takes the folder.
+    return existsSync(folder) ? liveOf(folder, { ...machine, id: idOf(machine), address: '' }) : null;
+  },
+
   async read(id, _inputs, context) {
     const folder = folderOf(credentialOf(context.credential), id);
     const file = readMachine(folder);
@@ -136,6 +145,9 @@ export async function removeMachine(id: string, credential: Json | undefined): P
     // The file goes first, and with it the claim's reason: what is killed between here and the end leaves no machine.
     rmSync(places(folder).file, { force: true });
     unclaim(file.shared, file.address, folder);
+  } else if (existsSync(folder)) {
+    // Cut off between the claim and the file.
+    unclaimAll(sharedTmp(), folder);
   }
   rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
 }
@@ -248,7 +260,7 @@ function writeKeys(root: string, { hostKey, imprintKey }: MachineInputs): void {
   writeFileSync(files.hostKey, hostKey.endsWith('\n') ? hostKey : `${hostKey}\n`, { mode: 0o600 });
 }
 
-function liveOf(folder: string, file: MachineFile): Live {
+function liveOf(folder: string, file: Pick<MachineFile, 'id' | 'address' | 'sshPort' | 'httpPort' | 'birth'>): Live {
   const { id, address, sshPort, httpPort, birth } = file;
   const outputs: Inputs = { address, sshPort, httpPort, user: 'root', root: places(folder).root, birth };
   return { id, outputs };

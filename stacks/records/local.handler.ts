@@ -29,6 +29,13 @@ async function put(inputs: Inputs, { credential }: HandlerContext): Promise<Live
   return { id, outputs: outputsOf(body as RecordSet) };
 }
 
+async function get(id: string, { credential }: HandlerContext): Promise<Live | null> {
+  const where = dnsCredential(credential);
+  if (!everUsed(where)) return null;
+  const { status, body } = await callDns(where, 'GET', at(id));
+  return status === 404 ? null : { id, outputs: outputsOf(body as RecordSet) };
+}
+
 export const recordHandler: ResourceHandler = {
   type: 'cell:local:Record',
   provider: 'local-dns',
@@ -36,12 +43,8 @@ export const recordHandler: ResourceHandler = {
   secretInputs: [],
   check: (inputs) => problemsOf(inputs),
   create: put,
-  async read(id, _inputs, { credential }) {
-    const where = dnsCredential(credential);
-    if (!everUsed(where)) return null;
-    const { status, body } = await callDns(where, 'GET', at(id));
-    return status === 404 ? null : { id, outputs: outputsOf(body as RecordSet) };
-  },
+  find: (inputs, context) => get(idOf(setOf(inputs)), context),
+  read: (id, _inputs, context) => get(id, context),
   async update(id, _before, after, context) {
     const live = await put(after, context);
     if (live.id !== id) throw new CellError('USAGE', `${id} cannot become ${live.id} in place`);

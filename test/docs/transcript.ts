@@ -101,10 +101,17 @@ export function outputMatches(
 }
 
 /** What was printed, with the patterns of the old text kept on the lines that they still fit. */
-export function rewritten(expected: readonly string[], actual: readonly string[], names: readonly string[], bound: Names) {
+export function rewritten(
+  expected: readonly string[],
+  actual: readonly string[],
+  names: readonly string[],
+  bound: Names,
+) {
   let next = 0;
   return actual.map((line) => {
-    const at = expected.findIndex((old, index) => index >= next && old !== '...' && lineMatches(old, line, names, bound));
+    const at = expected.findIndex(
+      (old, index) => index >= next && old !== '...' && lineMatches(old, line, names, bound),
+    );
     if (at < 0) return line;
     next = at + 1;
     return expected[at] as string;
@@ -135,7 +142,10 @@ export async function play(markdown: string, stage: Stage): Promise<{ played: re
       writeFileSync(join(cwd, step.name), step.text);
       continue;
     }
-    const text = stage.names.reduce((line, name) => line.replaceAll(`<${name}>`, bound.get(name) ?? `<${name}>`), step.text);
+    const text = stage.names.reduce(
+      (line, name) => line.replaceAll(`<${name}>`, bound.get(name) ?? `<${name}>`),
+      step.text,
+    );
     const folder = /^cd (\S+)$/.exec(text)?.[1];
     if (folder !== undefined) {
       cwd = resolve(cwd, folder);
@@ -164,7 +174,10 @@ function printed(text: string, cwd: string, env: NodeJS.ProcessEnv): Promise<str
     });
     child.on('error', failed);
     child.on('close', (code) => {
-      const lines = out.replace(/\n$/, '').split('\n').map((line) => line.trimEnd());
+      const lines = out
+        .replace(/\n$/, '')
+        .split('\n')
+        .map((line) => line.trimEnd());
       const shown = out === '' ? [] : lines;
       done(code === 0 ? shown : [...shown, `[exit ${code}]`]);
     });
@@ -174,7 +187,11 @@ function printed(text: string, cwd: string, env: NodeJS.ProcessEnv): Promise<str
 /** An environment in which `cell` is this checkout's, plain, with no organism of the reader's in sight. */
 export function stageEnvironment(bin: string, cli: string): NodeJS.ProcessEnv {
   mkdirSync(bin, { recursive: true });
-  writeFileSync(join(bin, 'cell'), `#!/bin/sh\nexec "${process.execPath}" --disable-warning=ExperimentalWarning "${cli}" "$@"\n`, { mode: 0o755 });
+  writeFileSync(
+    join(bin, 'cell'),
+    `#!/bin/sh\nexec "${process.execPath}" --disable-warning=ExperimentalWarning "${cli}" "$@"\n`,
+    { mode: 0o755 },
+  );
   const { CELL_HOME, CELL_FAULT, CELL_ROOT, FORCE_COLOR, ...env } = process.env;
-  return { ...env, PATH: `${bin}:${env['PATH']}`, NO_COLOR: '1', NODE_ENV: 'production', LC_ALL: 'C' };
+  return { ...env, PATH: `${bin}:${env.PATH}`, NO_COLOR: '1', NODE_ENV: 'production', LC_ALL: 'C' };
 }

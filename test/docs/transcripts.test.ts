@@ -24,7 +24,7 @@ describe('docs/commands', { timeout: 180_000 }, () => {
     const env = stageEnvironment(join(folder, 'bin'), join(ROOT, 'bin/dev.js'));
     const { played, markdown } = await play(before, { folder: mkdtempSync(join(folder, 'at-')), env, names: [] });
     expect(played.length).toBeGreaterThan(0);
-    if (process.env['UPDATE_TRANSCRIPTS'] === '1') writeFileSync(file, markdown);
+    if (process.env.UPDATE_TRANSCRIPTS === '1') writeFileSync(file, markdown);
     else expect(markdown).toBe(before);
   });
 });
@@ -54,7 +54,18 @@ describe('the language of transcripts', () => {
   });
 
   test('commands, their continuation and files are found where they stand', () => {
-    const text = ['```yaml file=a.yaml', 'x: 1', '```', '', '```console', '$ one \\', '> two', 'out', '$ three', '```'].join('\n');
+    const text = [
+      '```yaml file=a.yaml',
+      'x: 1',
+      '```',
+      '',
+      '```console',
+      '$ one \\',
+      '> two',
+      'out',
+      '$ three',
+      '```',
+    ].join('\n');
     expect(parseTranscript(text)).toEqual([
       { kind: 'file', name: 'a.yaml', text: 'x: 1\n' },
       { kind: 'command', text: 'one \\\ntwo', expected: ['out'], from: 7, to: 8 },

@@ -80,6 +80,8 @@ export interface Organism {
   processes(): readonly Process[];
   /** Ports of its network, and its DNS, on which somebody listens. */
   listening(): readonly string[];
+  /** What it keeps on this computer: its home, machines, claims of addresses, sockets. */
+  files(): readonly string[];
   /** Names of machines on which a function's program runs. */
   running(name: string): readonly string[];
   /** What the functions noticed that must not be: two at once. */
@@ -123,7 +125,8 @@ export async function newOrganism(options: Options = {}): Promise<Organism> {
     here,
     lineage,
     async living() {
-      return Object.values((await lineage()).cells).filter((one) => one.state !== 'gone');
+      const now = Object.values((await lineage()).cells).filter((one) => one.state !== 'gone');
+      return now.sort((a, b) => a.bornAt - b.bornAt);
     },
     on,
     async tick(one, { fault = '', now } = {}) {
@@ -178,6 +181,7 @@ export async function newOrganism(options: Options = {}): Promise<Organism> {
     },
     processes,
     listening: () => listeningOn(base, dnsPort),
+    files: () => [home, tmp].flatMap((path) => (existsSync(path) ? readdirSync(path, { recursive: true }).map(String) : [])),
     running(name) {
       const theirs = processes().filter((one) => one.env.get('CELL_FUNCTION') === name && one.line.includes('server.js'));
       return [...new Set(theirs.map((one) => one.env.get('CELL_NAME') ?? ''))];

@@ -42,7 +42,7 @@ test('docs/commands/organism.md', { timeout: 300_000 }, async () => {
   const before = readFileSync(FILE, 'utf8');
   const { played, markdown } = await play(before, { folder: join(folder, 'garden'), env, names: ['first', 'second'] });
   expect(played.length).toBeGreaterThan(20);
-  if (process.env['UPDATE_TRANSCRIPTS'] === '1') writeFileSync(FILE, markdown);
+  if (process.env.UPDATE_TRANSCRIPTS === '1') writeFileSync(FILE, markdown);
   else expect(markdown).toBe(before);
 });
 

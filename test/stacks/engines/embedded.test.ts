@@ -1,6 +1,10 @@
 import { describe } from 'vitest';
-import { conformance } from './conformance.ts';
+import { carrying } from './conformance/carrying.ts';
+import { changes } from './conformance/changes.ts';
+import { failures } from './conformance/failures.ts';
 
-describe('the embedded engine', () => {
-  conformance('embedded', 60_000);
-});
+describe.each([
+  ['changes', changes],
+  ['failures', failures],
+  ['carrying', carrying],
+])('the embedded engine, %s', (_part, suite) => suite('embedded', 60_000));

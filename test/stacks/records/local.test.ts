@@ -115,6 +115,7 @@ describe('records', () => {
     async () => {
       expect(await localDns.list('garden', { ...credential })).toEqual([]);
       expect(await resolve()).toEqual([]);
+      expect(await recordHandler.find?.(record('b1', '127.0.0.2'), context())).toBeNull();
       expect(servers()).toEqual([]);
 
       const mine = await recordHandler.create(record('b1', '127.0.0.2'), context());
@@ -122,6 +123,10 @@ describe('records', () => {
       expect(await recordHandler.create(record('b1', '127.0.0.2'), context())).toEqual(mine);
       const other = await recordHandler.create(record('b2', '127.0.0.3'), context());
       expect(await resolve()).toEqual(['127.0.0.2', '127.0.0.3']);
+
+      const wanted = record('b1', '127.0.0.9', { ttl: 9 });
+      expect(await recordHandler.find?.(wanted, context())).toEqual(mine);
+      expect(await recordHandler.find?.(record('b3', '127.0.0.9'), context())).toBeNull();
 
       const after = record('b1', '127.0.0.4', { ttl: 7 });
       const changed = await recordHandler.update(mine.id, record('b1', '127.0.0.2'), after, context());

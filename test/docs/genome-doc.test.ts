@@ -1,0 +1,75 @@
+/** docs/genome.md names every field of the schema with its default, and no other; its example is a genome. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { jsonSchemaText } from '../../genome/json-schema.ts';
+import { inspectGenome } from '../../genome/read.ts';
+import { parseTranscript } from './transcript.ts';
+
+interface Node {
+  readonly properties?: Readonly<Record<string, Node>>;
+  readonly additionalProperties?: Node | boolean;
+  readonly items?: Node | readonly Node[];
+  readonly anyOf?: readonly Node[];
+  readonly oneOf?: readonly Node[];
+  readonly required?: readonly string[];
+  readonly default?: unknown;
+}
+
+const DOC = readFileSync(join(import.meta.dirname, '../../docs/genome.md'), 'utf8');
+
+/** Every field by its path, with what a table should say of its default. */
+function fieldsOf(node: Node, path: string, found = new Map<string, string>()): Map<string, string> {
+  for (const option of [...(node.anyOf ?? []), ...(node.oneOf ?? [])]) fieldsOf(option, path, found);
+  for (const [key, value] of Object.entries(node.properties ?? {})) {
+    const at = path === '' ? key : `${path}.${key}`;
+    const needed = value.default === undefined && node.required?.includes(key) === true;
+    found.set(at, needed ? 'needed' : value.default === undefined ? 'none' : `\`${shown(value.default)}\``);
+    fieldsOf(value, at, found);
+  }
+  if (typeof node.additionalProperties === 'object') fieldsOf(node.additionalProperties, `${path}.NAME`, found);
+  if (node.items !== undefined && !Array.isArray(node.items)) fieldsOf(node.items as Node, path, found);
+  return found;
+}
+
+const shown = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value));
+
+test('every field is in a table with its default, and nothing else is', () => {
+  const documented = new Map(
+    [...DOC.matchAll(/^\| `([A-Za-z.]+)` \| [^|]*\| ([^|]*) \| (?=[^|]{4,})/gm)].map(([, path, value]) => [
+      path,
+      value?.trim(),
+    ]),
+  );
+  const fields = fieldsOf(JSON.parse(jsonSchemaText()) as Node, '');
+  expect(fields.size).toBeGreaterThan(60);
+  expect(Object.fromEntries([...documented].sort())).toEqual(Object.fromEntries([...fields].sort()));
+});
+
+test('the example is a genome without a finding', async () => {
+  const example = parseTranscript(DOC).find((step) => step.kind === 'file');
+  const folder = mkdtempSync(join(tmpdir(), 'cell-doc-'));
+  try {
+    const file = join(folder, 'genome.yaml');
+    writeFileSync(file, example?.text ?? '');
+    const { genome, findings } = await inspectGenome(file);
+    expect(findings).toEqual([]);
+    expect(genome?.functions.web?.needs).toEqual({ store: 'own' });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+test('the genome in README.md is one', async () => {
+  const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8');
+  const folder = mkdtempSync(join(tmpdir(), 'cell-doc-'));
+  try {
+    mkdirSync(join(folder, 'functions'));
+    const file = join(folder, 'genome.yaml');
+    writeFileSync(file, /```yaml\n([\s\S]*?)```/.exec(readme)?.[1] ?? '');
+    expect(await inspectGenome(file)).toMatchObject({ findings: [], genome: { organism: 'small' } });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});

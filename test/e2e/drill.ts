@@ -1,0 +1,116 @@
+/** The course of a drill: one division and one taking in, with a hook between, and what must hold in the end. */
+import { expect } from 'vitest';
+import { say } from '../../src/here.ts';
+import type { Load } from '../../src/load.ts';
+import type { Mitosis } from '../../src/mitosis.ts';
+import type { Cell, Lineage } from '../../src/model.ts';
+import type { Status } from '../../src/status.ts';
+import { MAX_CELLS, type Organism } from './support.ts';
+import { type Watch, watch } from './watch.ts';
+
+/** Requests a second of each client. */
+const RATE = 20;
+
+export const livingOf = (lineage: Lineage): readonly Cell[] =>
+  Object.values(lineage.cells)
+    .filter((cell) => cell.state !== 'gone')
+    .sort((a, b) => a.bornAt - b.bornAt);
+
+export interface Drill {
+  readonly first: Cell;
+  readonly watch: Watch;
+  readonly loads: Readonly<Record<string, Load>>;
+}
+
+/** Seeds, and puts a steady client on both functions. */
+export async function begin(organism: Organism): Promise<Drill> {
+  const seeded = await organism.seed();
+  expect(seeded.code, seeded.stderr).toBe(0);
+  const [first] = await organism.living();
+  if (first === undefined) throw new Error('nobody lives');
+  const loads = { web: organism.load('web', RATE), api: organism.load('api', RATE) };
+  return { first, watch: watch(organism), loads };
+}
+
+/** Waits until so many cells live, everything that was begun is done, and nothing is wrong. */
+export async function settled(organism: Organism, many: number, within = 45_000): Promise<Lineage> {
+  let wrong: readonly string[] = [];
+  const what = `${many} cells and nothing under way`;
+  return organism
+    .until(
+      what,
+      async () => {
+        const lineage = await organism.lineage();
+        const cells = livingOf(lineage);
+        wrong = organism.unsound(lineage);
+        const quiet = cells.every((cell) => cell.state === 'living' && organism.sagas(cell).length === 0);
+        return cells.length === many && quiet && wrong.length === 0 ? lineage : false;
+      },
+      within,
+    )
+    .catch((error: Error) => {
+      throw new Error(`${error.message}\n${wrong.join('\n')}`);
+    });
+}
+
+/** After a division that came to its end: who has what, what runs, and who is let in. */
+export async function expectDivided(organism: Organism, name: string, saga: Mitosis): Promise<Cell> {
+  const lineage = await settled(organism, 2);
+  const [first, child] = livingOf(lineage) as [Cell, Cell];
+  expect(lineage.homes[name]).toEqual((name === 'web' ? [child.id] : [child.id, first.id]).sort());
+  expect([...organism.running(name)].sort()).toEqual((name === 'web' ? [child.name] : [first.name, child.name]).sort());
+  expect(saga.child?.id).toBe(child.id);
+  expect(await organism.opens(saga), 'the imprint key opens the child').toBe(false);
+  return child;
+}
+
+/** Has the seeder order the child away, and waits until the child wants to go. */
+export async function orderAway(organism: Organism, child: Cell): Promise<void> {
+  await say(await organism.here(), { kind: 'order', wilt: child.id, why: 'a drill' });
+  await organism.until('the child wilts', async () => {
+    const state = (await organism.lineage()).cells[child.id]?.state;
+    return state !== 'living' && state !== 'born';
+  });
+  // Once more, so that its parent has heard of it, too.
+  await organism.lineage();
+}
+
+/** Both functions on one cell again, all that was ever answered in its data. */
+export async function expectOne(organism: Organism, { first }: Drill): Promise<void> {
+  const lineage = await settled(organism, 1);
+  expect(lineage.homes).toEqual({ web: [first.id], api: [first.id] });
+  expect(organism.running('web')).toEqual([first.name]);
+  expect(organism.running('api')).toEqual([first.name]);
+}
+
+/** Ends the clients and looks at the whole: no request failed, nothing lost or astray; then takes everything apart. */
+export async function end(organism: Organism, drill: Drill): Promise<void> {
+  for (const [name, load] of Object.entries(drill.loads)) {
+    const report = await load.stop();
+    expect(report.failures, name).toEqual([]);
+    expect(report.sent).toBeGreaterThan(RATE);
+    // A request whose connection broke is asked again, and may be counted twice; none that was answered is lost.
+    expect(organism.served(drill.first, name).length, name).toBeGreaterThanOrEqual(report.sent);
+  }
+  expect(await drill.watch.stop()).toEqual([]);
+  await expectTidy(organism);
+  await expectNothingLeft(organism);
+}
+
+/** By the commands of the CLI: budgets add up, no feed is doubted, nothing is astray. */
+export async function expectTidy(organism: Organism): Promise<void> {
+  const status = JSON.parse((await organism.cell(['status', '--json'])).stdout) as Status;
+  expect(status.quarantined).toEqual([]);
+  expect(status.cells.reduce((sum, cell) => sum + cell.budget + 1, 0)).toBe(MAX_CELLS);
+  const sweep = await organism.cell(['sweep', '--json']);
+  expect(JSON.parse(sweep.stdout)).toEqual({ found: [], left: [] });
+}
+
+/** `cell destroy` leaves the computer as it was: no process, no port, no folder. */
+export async function expectNothingLeft(organism: Organism): Promise<void> {
+  const gone = await organism.cell(['destroy', '--yes']);
+  expect(gone.code, gone.stderr).toBe(0);
+  expect(organism.processes().map(({ line }) => line)).toEqual([]);
+  expect(organism.listening()).toEqual([]);
+  expect(organism.files()).toEqual([]);
+}
