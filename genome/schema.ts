@@ -205,8 +205,6 @@ const link = z
 const handover = z
   .strictObject({
     merge: command.optional().meta(d('Runs where a replica came home; $CELL_FROM is the folder of its data')),
-    dump: command.optional().meta(d('Runs before data is copied')),
-    restore: command.optional().meta(d('Runs where the data has arrived')),
   })
   .meta(d('Hooks around a move of data'));
 

@@ -18,6 +18,7 @@ import { credentialsOf, engineOf, genomeOf, type Here, lineageOf, say } from './
 import type { Cell, Lineage } from './model.ts';
 import { removeStrays, strays } from './sweep.ts';
 import { syncEverybody } from './sync.ts';
+import { unmake } from './unmake.ts';
 
 export interface Destroyed {
   readonly machines: number;
@@ -40,8 +41,7 @@ export async function destroyOrganism(here: Here): Promise<Destroyed> {
   const records = found.filter(({ kind }) => kind === 'record');
   await removeStrays(genome, credentials, records);
   for (const cell of youngestFirst(lineage)) await destroyBody(here, genome, lineage, cell);
-  for (const birth of lineage.seederAttempts)
-    await destroyStack(here, genome, stackNames(lineage.organism, birth).body);
+  for (const birth of lineage.seederAttempts) await unmake(here, genome, birth);
   await removeStrays(genome, credentials, await strays(genome, credentials, new Set()));
   const left = await strays(genome, credentials, new Set());
   if (left.length > 0) {
@@ -73,14 +73,10 @@ async function destroyBody(here: Here, genome: Genome, lineage: Lineage, cell: C
       await (await engineOf(here, portable.engine, genome)).import(stack, portable);
       break;
     }
-    await destroyStack(here, genome, stack);
+    await unmake(here, genome, cell.birth);
   } catch (error) {
     here.log(`${cell.name}: its stack could not be used (${explain(error)}); removing it by its tags`);
   }
-}
-
-async function destroyStack(here: Here, genome: Genome, stack: string): Promise<void> {
-  await (await engineOf(here, 'embedded', genome)).destroy(stack);
 }
 
 async function forgetProviders(genome: Genome, credentials: Awaited<ReturnType<typeof credentialsOf>>): Promise<void> {

@@ -1,6 +1,7 @@
 /** A cell's pulse: what it says of itself at the end of each tick. */
 import type { Genome } from '../genome/schema.ts';
 import { functionLevel } from './decide/sense.ts';
+import { MAX_WHY } from './memory/limits.ts';
 import { publishPulse, readPulses } from './memory/pulses.ts';
 import { genomeOf, type Here, lineageOf } from './here.ts';
 import type { CellId, Decision, Pulse, PulseFunction, TickMemory } from './model.ts';
@@ -16,7 +17,15 @@ export interface Told {
 
 /** The reasons of a decision as one line. */
 export function reasonsOf(decision: Decision): string {
-  return decision.reasons.map(({ subject, why }) => `${subject}: ${why}`).join('; ').slice(0, 500);
+  // Whole reasons only: a pulse is small, and half a sentence says nothing.
+  let line = '';
+  const cellFirst = decision.reasons.toSorted((a, b) => Number(b.subject === 'cell') - Number(a.subject === 'cell'));
+  for (const { subject, why } of cellFirst) {
+    const longer = `${line === '' ? '' : `${line}; `}${subject}: ${why}`;
+    if (longer.length > MAX_WHY) break;
+    line = longer;
+  }
+  return line;
 }
 
 /** The newest pulse of every cell that was heard of. */

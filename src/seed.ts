@@ -87,7 +87,8 @@ async function found({ home, genomeFile, genome, log }: SeedOptions): Promise<He
       recipient: await recipientOf(home),
     });
   } else if ((await lineageOf(here)).genome !== genomeHash(files)) {
-    throw new CellError('NOT_ALLOWED', 'The genome changed since the seeding began', {
+    throw new CellError('NOT_ALLOWED', 'This is not the genome that was seeded', {
+      why: `an organism named ${genome.organism} began from another text; \`cell plan\` shows what differs`,
       suggestion: 'Bring back the genome that was seeded, or take the organism apart with `cell destroy` and seed anew.',
     });
   }

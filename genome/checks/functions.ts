@@ -168,18 +168,7 @@ function checkDivision(
 function checkHooks(name: string, gene: FunctionGene, taken: ReadonlySet<string>, report: Report): void {
   const at = ['functions', name, 'handover'];
   const severity = 'warning';
-  const { dump, restore, merge } = gene.handover;
-  if ((dump === undefined) !== (restore === undefined)) {
-    const [has, lacks] = dump === undefined ? ['restore', 'dump'] : ['dump', 'restore'];
-    report({
-      severity,
-      code: 'half-a-handover',
-      at: [...at, has],
-      key: true,
-      message: `${has} without ${lacks}`,
-      expected: 'both or none',
-    });
-  }
+  const { merge } = gene.handover;
   const replicates = gene.divide === 'replicate' || taken.has(name);
   if (merge !== undefined && !replicates) {
     const message = `there is never a second \`${name}\` to merge with`;

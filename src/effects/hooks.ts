@@ -7,7 +7,7 @@ import type { FunctionName } from '../model.ts';
 import { runCommand } from './run.ts';
 import { folderOf, preparedEnvironment } from './services.ts';
 
-export type HookName = 'throttle' | 'relax' | 'up' | 'down' | 'merge' | 'dump' | 'restore';
+export type HookName = 'throttle' | 'relax' | 'up' | 'down' | 'merge';
 
 export interface Hook {
   readonly layout: Layout;

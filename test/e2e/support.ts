@@ -57,7 +57,7 @@ export interface Organism {
   /** A file with the name of the only cell on which functions become healthy. */
   readonly sick: string;
   /** The CLI as a user runs it. */
-  cell(args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Ran>;
+  cell(args: readonly string[], env?: Readonly<Record<string, string>>, killAfterMs?: number): Promise<Ran>;
   seed(fault?: string): Promise<Ran>;
   here(): Promise<Here>;
   /** The lineage with everybody's newest news. */
@@ -75,7 +75,7 @@ export interface Organism {
   /** Files of a function's data on a cell. */
   served(cell: Cell, name: string): readonly string[];
   load(name: string, rate: number): Load;
-  until<T>(what: string, look: () => Promise<T | false> | T | false, within?: number): Promise<T>;
+  until<T>(what: string, look: () => Promise<T | false> | T | false, within?: number, every?: number): Promise<T>;
   /** Everything of this organism that runs. */
   processes(): readonly Process[];
   /** Ports of its network, and its DNS, on which somebody listens. */
@@ -120,7 +120,8 @@ export async function newOrganism(options: Options = {}): Promise<Organism> {
     network: `${base}.0/24`,
     dnsPort,
     sick,
-    cell: (args, more = {}) => run(process.execPath, [join(ROOT, 'bin/cell.js'), ...args], { ...env, ...more }),
+    cell: (args, more = {}, killAfterMs) =>
+      run(process.execPath, [join(ROOT, 'bin/cell.js'), ...args], { ...env, ...more }, killAfterMs),
     seed: (fault) => organism.cell(['seed', '--yes', '-g', genomeFile], fault === undefined ? {} : { CELL_FAULT: fault }),
     here,
     lineage,
@@ -170,13 +171,13 @@ export async function newOrganism(options: Options = {}): Promise<Organism> {
       loads.add(load);
       return load;
     },
-    async until(what, look, within = 30_000) {
+    async until(what, look, within = 30_000, every = 150) {
       const end = Date.now() + within;
       for (;;) {
         const found = await look();
         if (found !== false) return found;
         if (Date.now() > end) throw new Error(`not within ${within} ms: ${what}\n${await told(organism)}`);
-        await sleep(150);
+        await sleep(every);
       }
     },
     processes,
@@ -269,14 +270,18 @@ ${common('api', '')}
 }
 
 /** Runs a program to its end; never throws for how it ended. */
-export function run(program: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<Ran> {
+export function run(program: string, args: readonly string[], env: NodeJS.ProcessEnv, killAfterMs?: number): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     let [stdout, stderr] = ['', ''];
     child.stdout.on('data', (chunk) => (stdout += String(chunk)));
     child.stderr.on('data', (chunk) => (stderr += String(chunk)));
+    const timer = killAfterMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killAfterMs);
     child.once('error', reject);
-    child.once('close', (code, signal) => resolve({ code: code ?? (signal === 'SIGKILL' ? 137 : 255), stdout, stderr }));
+    child.once('close', (code, signal) => {
+      clearTimeout(timer);
+      resolve({ code: code ?? (signal === 'SIGKILL' ? 137 : 255), stdout, stderr });
+    });
   });
 }
 

@@ -395,13 +395,6 @@ const CROSS: readonly (readonly [what: string, change: Change, severity: string,
     'functions.db.data[1]',
   ],
   [
-    'half a handover',
-    { 'functions.db.handover': { dump: './dump' } },
-    'warning',
-    'half-a-handover',
-    'functions.db.handover.dump',
-  ],
-  [
     'a merge without replicas',
     { 'functions.db.handover': { merge: './merge' } },
     'warning',
