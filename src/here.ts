@@ -14,6 +14,7 @@ import { type Identity, loadIdentity } from './effects/keys.ts';
 import { CellError } from './errors.ts';
 import { type Journal, journalIn } from './journal.ts';
 import { type Layout, layout } from './layout.ts';
+import { keepDigest } from './memory/greeting.ts';
 import { checkoutGenome } from './memory/genome.ts';
 import { type Memory, openMemory } from './memory/memory.ts';
 import type { Deed, Entry, FunctionName, Lineage, Random } from './model.ts';
@@ -71,7 +72,9 @@ export async function lineageOf(here: Here): Promise<Lineage> {
 
 /** Says something in the own feed. */
 export async function say(here: Here, deed: Deed, files: Readonly<Record<string, Uint8Array>> = {}): Promise<Entry> {
-  return here.memory.append(here.identity, { deed, at: here.clock(), files });
+  const entry = await here.memory.append(here.identity, { deed, at: here.clock(), files });
+  keepDigest(here.memory);
+  return entry;
 }
 
 /** The accepted genome, parsed once when it was taken in: a tick loads neither YAML nor the schema. */

@@ -1,6 +1,7 @@
 /** A cell's pulse: what it says of itself at the end of each tick. */
 import type { Genome } from '../genome/schema.ts';
 import { functionLevel } from './decide/sense.ts';
+import { keepDigest } from './memory/greeting.ts';
 import { MAX_WHY } from './memory/limits.ts';
 import { publishPulse, readPulses } from './memory/pulses.ts';
 import { genomeOf, type Here, lineageOf } from './here.ts';
@@ -48,6 +49,7 @@ export async function publish(here: Here, { sensed, throttles, why, links }: Tol
     frozen: lineage.frozen !== null,
     why,
   });
+  keepDigest(here.memory);
 }
 
 /** Between the steps of something long: still alive, and doing what. Keeps what was last sensed. */
@@ -57,6 +59,7 @@ export function repeat(here: Here, why: string): void {
   const { functions, budget, links, entries, frozen } = last;
   const told = { at: here.clock(), functions, budget, links, entries, frozen, why };
   publishPulse(here.home, here.memory.organism, here.identity, told);
+  keepDigest(here.memory);
 }
 
 function told(name: string, genome: Genome, { senses }: Sensed, throttles: Told['throttles']): PulseFunction {

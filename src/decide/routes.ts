@@ -49,7 +49,8 @@ export function routes(traffic: Traffics): readonly IngressRoute[] {
         ...match,
         function: name,
         upstreams: upstreams(how),
-        tryFor: traffic.tryForMs,
+        // A function that moves may take as long to start as its genome allows, and nobody is sent away meanwhile.
+        tryFor: Math.max(traffic.tryForMs, gene.health?.within ?? 0),
       }));
     // Held first: while it moves, neither here nor there answers for sure.
     if (holding.has(name)) return make(() => []);

@@ -96,7 +96,8 @@ true`;
 /** Asks a machine what it is and what it has. */
 export async function probe(remote: Remote): Promise<MachineFacts> {
   const lines = (await remote.must(PROBE)).split('\n');
-  const all = (key: string) => lines.filter((line) => line.startsWith(`${key}=`)).map((line) => line.slice(key.length + 1));
+  const all = (key: string) =>
+    lines.filter((line) => line.startsWith(`${key}=`)).map((line) => line.slice(key.length + 1));
   const version = /^v(\d+)\.(\d+)\./.exec(all('node')[0] ?? '');
   return {
     os: all('os')[0] ?? 'unknown',
@@ -147,7 +148,9 @@ export async function send(
   const unpack = `set -e; cd ${place} 2>/dev/null || { mkdir -p ${place}; cd ${place}; }
 part=.part-${item.hash}-$$; rm -rf .part-${item.hash}-*; mkdir "$part"; tar -C "$part" -xf -; echo "$part"`;
   const part = (await remote.must(unpack, { stdin: counted })).trim();
-  const check = await remote.run(`cd ${place}/${part} && sha256sum --check --quiet --strict -`, { stdin: CHECKSUMS(item) });
+  const check = await remote.run(`cd ${place}/${part} && sha256sum --check --quiet --strict -`, {
+    stdin: CHECKSUMS(item),
+  });
   if (check.code !== 0) {
     await remote.run(`rm -rf ${place}/${part}`);
     throw new CellError('ARTEFACT_CORRUPT', `The ${item.kind} did not arrive whole at ${remote.reach.address}`, {
@@ -165,6 +168,18 @@ export function shim(cliHash: string, runtime: { readonly hash: string; readonly
   return `#!/bin/sh
 root="\${CELL_ROOT:-}"
 export CELL_HOME="\${CELL_HOME:-$root/var/lib/cell}"
+# A peer that knows the same as this cell is told so without a Node being started (memory/greeting.ts).
+if [ "\${1:-}" = sync ] && [ "\${2:-}" = --serve ]; then
+  IFS= read -r theirs || exit 1
+  ours=
+  [ -r "$CELL_HOME/digest" ] && IFS= read -r ours < "$CELL_HOME/digest"
+  if [ -n "$ours" ] && [ "$theirs" = "$ours" ]; then
+    echo same
+    exit 0
+  fi
+  echo more
+  set -- "$@" --greeted
+fi
 exec ${node} "$root/opt/cell/store/${cliHash}/bin/cell.js" "$@"
 `;
 }

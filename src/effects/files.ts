@@ -91,12 +91,14 @@ export interface ManifestEntry {
   readonly mtimeMs: number;
   /** Permission bits. */
   readonly mode: number;
+  /** A folder: its size and time are 0, for they say nothing of what is in it. */
+  readonly folder?: true;
   /** Where a symbolic link points. */
   readonly link?: string;
   readonly sha256?: string;
 }
 
-/** Files and symbolic links, by path in byte order. Folders are only the paths of what is in them. */
+/** Folders, files and symbolic links, by path in the order of their code units: a folder before what is in it. */
 export type Manifest = readonly ManifestEntry[];
 
 export interface ManifestOptions {
@@ -138,6 +140,8 @@ export async function manifest(
       const mode = stat.mode & 0o7777;
       const base = { path, size: stat.size, mtimeMs: stat.mtimeMs, mode };
       if (stat.isDirectory()) {
+        // Programs keep empty folders that they need, and close folders that others must not look into.
+        if (path !== '.') found.set(path, { path, size: 0, mtimeMs: 0, mode, folder: true });
         for (const name of await readdir(full)) await walk(path === '.' ? name : `${path}/${name}`);
       } else if (stat.isSymbolicLink()) {
         found.set(path, { ...base, link: await readlink(full) });
@@ -154,7 +158,7 @@ export async function manifest(
 }
 
 function differs(a: ManifestEntry, b: ManifestEntry): boolean {
-  if (a.size !== b.size || a.mode !== b.mode || a.link !== b.link) return true;
+  if (a.size !== b.size || a.mode !== b.mode || a.link !== b.link || a.folder !== b.folder) return true;
   if (a.sha256 !== undefined && b.sha256 !== undefined) return a.sha256 !== b.sha256;
   return a.mtimeMs !== b.mtimeMs;
 }

@@ -33,7 +33,7 @@ export function spawnGit(dir: string, args: readonly string[], env: Readonly<Rec
   return spawn('git', [...config, ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: {
-      PATH: process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
+      PATH: process.env.PATH ?? '/usr/local/bin:/usr/bin:/bin',
       GIT_DIR: dir,
       GIT_CONFIG_NOSYSTEM: '1',
       GIT_CONFIG_GLOBAL: '/dev/null',

@@ -53,11 +53,49 @@ export function environmentFile(variables: Readonly<Record<string, string>>): st
     .join('');
 }
 
-/** Reads what environmentFile wrote. Lines it could not have written are passed over. */
+type State = 'key' | 'comment' | 'before' | 'plain' | 'single' | 'double';
+
+/**
+ * The variables of an EnvironmentFile=, by the rules of systemd.exec(5): a value may be quoted, in parts, and go over
+ * several lines then; `\` escapes `"`, `\`, `` ` `` and `$` in double quotes and everything outside of quotes, and joins
+ * lines in both. Lines that set nothing, and names that no variable can have, are passed over.
+ */
 export function parseEnvironmentFile(text: string): Record<string, string> {
   const variables: Record<string, string> = {};
-  for (const match of text.matchAll(/^([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\[\s\S])*)"$/gm)) {
-    variables[match[1] as string] = (match[2] as string).replace(/\\([\\"`$])/g, '$1');
+  let state: State = 'key';
+  let name = '';
+  let value = '';
+  /** How much of the value must stay when spaces at its end are cut off. */
+  let kept = 0;
+  const end = () => {
+    const key = name.trim();
+    const whole = state === 'plain' ? value.slice(0, kept) + value.slice(kept).trimEnd() : value;
+    if (state !== 'key' && state !== 'comment' && /^[A-Za-z_][A-Za-z0-9_]*$/.test(key)) variables[key] = whole;
+    [state, name, value, kept] = ['key', '', '', 0];
+  };
+  for (let i = 0; i < text.length; i++) {
+    const character = text[i] as string;
+    const quoted = state === 'single' || state === 'double';
+    if (!quoted && (character === '\n' || character === '\r')) end();
+    else if (state === 'key') {
+      if (character === '=') state = 'before';
+      else if (name.trim() === '' && (character === '#' || character === ';')) state = 'comment';
+      else name += character;
+    } else if ((state === 'single' && character === "'") || (state === 'double' && character === '"')) {
+      state = 'before';
+    } else if (character === '\\' && state !== 'single' && state !== 'comment') {
+      const next = text[++i] ?? '';
+      if (state === 'double' && !'\\"`$\n'.includes(next)) value += character;
+      if (next !== '\n') value += next;
+      if (state !== 'double') [state, kept] = ['plain', value.length];
+    } else if (state === 'before' && (character === "'" || character === '"')) {
+      state = character === '"' ? 'double' : 'single';
+    } else if (quoted || state === 'plain' || (state === 'before' && !/\s/.test(character))) {
+      if (!quoted) state = 'plain';
+      value += character;
+    }
   }
+  // A quote without an end: systemd takes what there is.
+  end();
   return variables;
 }

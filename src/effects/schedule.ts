@@ -40,7 +40,9 @@ export function cronFields(heartbeatMs: number): string | null {
 export function cronText({ heartbeatMs, organism }: Rhythm): string | null {
   const fields = cronFields(heartbeatMs);
   // By the unit: what a tick says is in the journal, and one that is still at work is not started again.
-  return fields === null ? null : `# The heartbeat of ${organism}.\n${fields} root systemctl start --no-block ${SERVICE}\n`;
+  return fields === null
+    ? null
+    : `# The heartbeat of ${organism}.\n${fields} root systemctl start --no-block ${SERVICE}\n`;
 }
 
 /** The service and the timer that do the same. */

@@ -4,8 +4,9 @@
  * Made for imprints and hand-overs, through node-ssh, which is loaded when first needed. Syncs use the system's `ssh`
  * instead (memory/sync.ts), so that a tick loads no SSH library.
  */
-import { finished } from 'node:stream/promises';
+
 import { PassThrough, type Readable, type Writable } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import { CellError, messageOf } from '../errors.ts';
 import { DIAL_TIMEOUT_MS } from '../limits.ts';
 import type { PublicKey, Reach } from '../model.ts';
@@ -81,7 +82,8 @@ export async function dial(reach: Reach, door: Door): Promise<Remote> {
     if (client === null) throw new CellError('MACHINE_UNREACHABLE', `The connection to ${reach.address} is closed`);
     const { stdin } = options;
     // Taken up at once: Node throws away what a child process wrote when it ends before anybody reads.
-    const source = stdin === undefined || typeof stdin === 'string' || Buffer.isBuffer(stdin) ? null : new PassThrough();
+    const source =
+      stdin === undefined || typeof stdin === 'string' || Buffer.isBuffer(stdin) ? null : new PassThrough();
     if (source !== null) {
       (stdin as Readable).on('error', (error) => source.destroy(error));
       (stdin as Readable).pipe(source);
@@ -89,7 +91,12 @@ export async function dial(reach: Reach, door: Door): Promise<Remote> {
     return new Promise<RunResult>((resolve, reject) => {
       client.exec(command, (error, channel) => {
         if (error !== undefined) {
-          reject(new CellError('MACHINE_UNREACHABLE', `${reach.address} took no command`, { cause: error, why: error.message }));
+          reject(
+            new CellError('MACHINE_UNREACHABLE', `${reach.address} took no command`, {
+              cause: error,
+              why: error.message,
+            }),
+          );
           return;
         }
         const stdout: Buffer[] = [];
@@ -120,9 +127,13 @@ export async function dial(reach: Reach, door: Door): Promise<Remote> {
         });
         channel.on('close', () => {
           clearTimeout(timer);
-          const result = { stdout: Buffer.concat(stdout).toString('utf8'), stderr: Buffer.concat(stderr).toString('utf8') };
+          const result = {
+            stdout: Buffer.concat(stdout).toString('utf8'),
+            stderr: Buffer.concat(stderr).toString('utf8'),
+          };
           if (late) reject(new CellError('TIMEOUT', `A command on ${reach.address} took over ${options.timeoutMs} ms`));
-          else if (code === null) reject(new CellError('MACHINE_UNREACHABLE', `The connection to ${reach.address} broke`));
+          else if (code === null)
+            reject(new CellError('MACHINE_UNREACHABLE', `The connection to ${reach.address} broke`));
           else if (sink === undefined) resolve({ code, ...result });
           else {
             // How the sink fared is for whoever gave it to say: the exit code of its program.

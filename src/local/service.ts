@@ -8,12 +8,14 @@ import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseEnvironmentFile } from '../effects/quote.ts';
 import { messageOf } from '../errors.ts';
 import { clearCgroup, writeCgroup } from './cgroup.ts';
 import type { GroupSpawner } from './groups.ts';
 import { appendJournal, lineWriter } from './journal.ts';
 import { descendants, hasProc, processesWith, signalTo, UNIT } from './processes.ts';
-import { type CommandLine, expandWords, parseEnvironmentFile, type ServiceUnit } from './unitfile.ts';
+import type { CommandLine, ServiceUnit } from './unitfile.ts';
+import { expandWords } from './words.ts';
 
 export type ActiveState = 'inactive' | 'activating' | 'active' | 'deactivating' | 'failed';
 

@@ -17,6 +17,8 @@ export interface CommandRequest {
 export interface Running {
   /** Sends a signal to the command's process group. */
   signal(name: NodeJS.Signals): void;
+  /** The client reads no more: a command that writes on gets SIGPIPE. */
+  notRead(): void;
   /** The client is gone: SIGHUP now, SIGKILL after a grace. */
   hangUp(): void;
 }
@@ -45,7 +47,8 @@ export function runOnChannel(channel: ServerChannel, request: CommandRequest, sp
     channel.stderr.write(`cannot start ${program}: ${error.message}\n`);
     finish(() => channel.exit(255));
   });
-  if (stdin === null || stdout === null || stderr === null) return { signal: () => {}, hangUp: () => {} };
+  if (stdin === null || stdout === null || stderr === null)
+    return { signal: () => {}, notRead: () => {}, hangUp: () => {} };
   stdout.pipe(channel, { end: false });
   stderr.pipe(channel.stderr, { end: false });
   stdin.on('error', () => {
@@ -64,6 +67,9 @@ export function runOnChannel(channel: ServerChannel, request: CommandRequest, sp
   return {
     signal: (name) => {
       if (child.pid !== undefined && !over) endOrSignal(child.pid, name);
+    },
+    notRead: () => {
+      stdout.destroy();
     },
     hangUp: () => {
       if (over) return;

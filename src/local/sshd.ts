@@ -9,6 +9,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import ssh2, { type AuthContext, type Connection, type PseudoTtyInfo, type Session } from 'ssh2';
 import { layout } from '../layout.ts';
 import { type AuthorizedKey, parseAuthorizedKeys } from './authorized.ts';
+import { IDENT, onEndOfWrite } from './eow.ts';
 import type { GroupSpawner } from './groups.ts';
 import { type Running, runOnChannel } from './session.ts';
 
@@ -45,7 +46,7 @@ const ACCEPTED_ENV = /^(?:LANG|LC_[A-Z_]+)$/;
 export async function startSshd(options: SshdOptions): Promise<Sshd> {
   const files = layout(options.root);
   const make = () => {
-    const config = { hostKeys: [readFileSync(files.hostKey)], algorithms: ALGORITHMS, ...KEEPALIVE };
+    const config = { ident: IDENT, hostKeys: [readFileSync(files.hostKey)], algorithms: ALGORITHMS, ...KEEPALIVE };
     // ssh2's types want mutable lists.
     const server = new ssh2.Server(config as unknown as ssh2.ServerConfig);
     return server.on('connection', (client) => serve(client, options, files.authorizedKeys));
@@ -83,7 +84,8 @@ function serve(client: Connection, options: SshdOptions, authorizedKeys: string)
   let login: AuthorizedKey | null = null;
   let refused = 0;
   const grace = setTimeout(() => client.end(), LOGIN_GRACE);
-  const running = new Set<Running>();
+  const running = new Map<number, Running>();
+  onEndOfWrite(client, (channel) => running.get(channel)?.notRead());
   const refuse = (context: AuthContext) => {
     // `none` is how a client asks what there is, and costs no try.
     if (context.method !== 'none') refused++;
@@ -108,7 +110,7 @@ function serve(client: Connection, options: SshdOptions, authorizedKeys: string)
   });
   client.on('close', () => {
     clearTimeout(grace);
-    for (const command of running) command.hangUp();
+    for (const command of running.values()) command.hangUp();
   });
 }
 
@@ -125,7 +127,12 @@ function verifies(key: AuthorizedKey, data: Buffer, signature: Buffer): boolean 
   return !(parsed instanceof Error) && parsed.verify(data, signature) === true;
 }
 
-function serveSession(session: Session, login: AuthorizedKey, options: SshdOptions, running: Set<Running>): void {
+function serveSession(
+  session: Session,
+  login: AuthorizedKey,
+  options: SshdOptions,
+  running: Map<number, Running>,
+): void {
   const extra: Record<string, string> = {};
   let pty: PseudoTtyInfo | null = null;
   let command: Running | null = null;
@@ -145,10 +152,12 @@ function serveSession(session: Session, login: AuthorizedKey, options: SshdOptio
     const cwd = options.env.HOME ?? options.root;
     const started = runOnChannel(channel, { command: login.command ?? asked, env, cwd, pty }, options.spawn);
     command = started;
-    running.add(started);
+    const { id } = (channel as ssh2.ServerChannel & { readonly incoming: { readonly id: number } }).incoming;
+    running.set(id, started);
     channel.on('error', () => {});
     channel.on('close', () => {
-      running.delete(started);
+      // Its number may be another's by now.
+      if (running.get(id) === started) running.delete(id);
       started.hangUp();
     });
   };

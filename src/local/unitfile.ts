@@ -5,6 +5,8 @@
  * a line joins it with the next, a list setting is cleared by an empty assignment, words are split with quotes kept
  * together, `%%` is a percent sign. A key that this machine does not know is passed over, as systemd does.
  */
+import { splitWords } from './words.ts';
+
 export type Sections = ReadonlyMap<string, ReadonlyMap<string, readonly string[]>>;
 
 export interface ServiceUnit {
@@ -50,7 +52,8 @@ export interface CommandLine {
 export function parseSections(text: string): Sections {
   const sections = new Map<string, Map<string, string[]>>();
   let section = new Map<string, string[]>();
-  const joined = text.replace(/\\\r?\n/g, ' ');
+  // An even number of backslashes is escaped ones and joins nothing.
+  const joined = text.replace(/((?<!\\)(?:\\\\)*)\\\r?\n/g, '$1 ');
   for (const raw of joined.split(/\r?\n/)) {
     const line = raw.trim();
     if (line === '' || line.startsWith('#') || line.startsWith(';')) continue;
@@ -103,10 +106,11 @@ export function parseUnit(name: string, text: string): Unit {
   if (restart !== 'no' && restart !== 'always' && restart !== 'on-failure') {
     throw new Error(`Restart=${restart} is not supported`);
   }
-  const commands = (key: string) => all('Service', key).map((value) => parseCommand(expand(value)));
+  const commands = (key: string) => all('Service', key).map((value) => parseCommand(value, expand));
   const start = commands('ExecStart');
   if (start.length === 0) throw new Error('ExecStart= is missing');
   if (type !== 'oneshot' && start.length > 1) throw new Error('more than one ExecStart= needs Type=oneshot');
+  const directory = last('Service', 'WorkingDirectory');
   return {
     kind: 'service',
     ...common,
@@ -114,12 +118,12 @@ export function parseUnit(name: string, text: string): Unit {
     start,
     stop: commands('ExecStop'),
     reload: commands('ExecReload'),
-    workingDirectory: last('Service', 'WorkingDirectory'),
+    workingDirectory: directory === null ? null : expand(directory),
     environment: Object.fromEntries(
-      all('Service', 'Environment').flatMap((value) => splitWords(expand(value)).map(assignment)),
+      all('Service', 'Environment').flatMap((value) => splitWords(value).map(expand).map(assignment)),
     ),
     environmentFiles: all('Service', 'EnvironmentFile').map((value) => ({
-      path: value.replace(/^-/, ''),
+      path: expand(value.replace(/^-/, '')),
       optional: value.startsWith('-'),
     })),
     restart,
@@ -129,61 +133,11 @@ export function parseUnit(name: string, text: string): Unit {
   };
 }
 
-function parseCommand(value: string): CommandLine {
+function parseCommand(value: string, expand: (text: string) => string): CommandLine {
   const prefix = /^[-@:+!]*/.exec(value)?.[0] ?? '';
-  const words = splitWords(value.slice(prefix.length));
+  const words = splitWords(value.slice(prefix.length)).map(expand);
   if (words.length === 0) throw new Error('a command line without a program');
   return { words, ignoreFailure: prefix.includes('-') };
-}
-
-/** Splits as systemd does: quotes group, `\` escapes; no shell. Throws on a quote without an end. */
-export function splitWords(text: string): string[] {
-  const words: string[] = [];
-  let word: string | null = null;
-  let quote: string | null = null;
-  for (let i = 0; i < text.length; i++) {
-    const character = text[i] as string;
-    if (character === '\\' && i + 1 < text.length) {
-      const next = text[++i] as string;
-      word = (word ?? '') + (next === 'n' ? '\n' : next === 't' ? '\t' : next === 's' ? ' ' : next);
-    } else if (quote !== null) {
-      if (character === quote) quote = null;
-      else word += character;
-    } else if (character === '"' || character === "'") {
-      quote = character;
-      word ??= '';
-    } else if (/\s/.test(character)) {
-      if (word !== null) words.push(word);
-      word = null;
-    } else word = (word ?? '') + character;
-  }
-  if (quote !== null) throw new Error(`a quote without an end: ${text}`);
-  if (word !== null) words.push(word);
-  return words;
-}
-
-/** `$NAME` as a word of its own is split into words, `${NAME}` is put in where it stands, `$$` is a dollar. */
-export function expandWords(words: readonly string[], env: Readonly<Record<string, string>>): string[] {
-  return words.flatMap((word) => {
-    const whole = /^\$([A-Za-z_]\w*)$/.exec(word)?.[1];
-    if (whole !== undefined) return splitWords(env[whole] ?? '');
-    return [word.replace(/\$\$|\$\{([A-Za-z_]\w*)\}/g, (match, name) => (match === '$$' ? '$' : (env[name] ?? '')))];
-  });
-}
-
-/** The variables of an EnvironmentFile. */
-export function parseEnvironmentFile(text: string): Record<string, string> {
-  const env: Record<string, string> = {};
-  for (const raw of text.replace(/\\\r?\n/g, '').split(/\r?\n/)) {
-    const line = raw.trim();
-    const equals = line.indexOf('=');
-    if (equals < 1 || line.startsWith('#') || line.startsWith(';')) continue;
-    const value = line.slice(equals + 1).trim();
-    const [, quote, inner = ''] = /^(["'])([\s\S]*)\1$/.exec(value) ?? [];
-    const plain = quote === undefined ? value : quote === '"' ? inner.replace(/\\(["\\$`])/g, '$1') : inner;
-    env[line.slice(0, equals).trim()] = plain;
-  }
-  return env;
 }
 
 const SPAN: Record<string, number> = {

@@ -28,8 +28,8 @@ export function readState(home: string, organism: string, seeder: CellId): State
     const cut = text.indexOf('\n');
     const head = JSON.parse(text.slice(0, cut).replace(/,$/, '}')) as Record<string, unknown>;
     const body = text.slice(cut + 1);
-    const ours = head['v'] === VERSION && head['organism'] === organism && head['seeder'] === seeder;
-    return ours && head['sum'] === sum(body) ? (JSON.parse(body.slice('"state":'.length, -2)) as State) : null;
+    const ours = head.v === VERSION && head.organism === organism && head.seeder === seeder;
+    return ours && head.sum === sum(body) ? (JSON.parse(body.slice('"state":'.length, -2)) as State) : null;
   } catch {
     return null;
   }

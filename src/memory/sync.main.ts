@@ -7,6 +7,7 @@
  */
 import { loadIdentity } from '../effects/keys.ts';
 import { messageOf } from '../errors.ts';
+import { digestOf, firstLine, keepDigest, MORE, SAME } from './greeting.ts';
 import { openMemory } from './memory.ts';
 import { converse } from './session.ts';
 
@@ -17,14 +18,17 @@ function flag(name: string): string | undefined {
 }
 
 try {
-  const home = flag('--home') ?? process.env['CELL_HOME'];
+  const home = flag('--home') ?? process.env.CELL_HOME;
   const peer = flag('--peer');
   if (home === undefined || peer === undefined) throw new Error('--home (or CELL_HOME) and --peer are needed');
-  await converse(process.stdin, process.stdout, {
-    memory: openMemory(home),
-    self: loadIdentity(home).id,
-    peer,
-  });
+  const memory = openMemory(home);
+  const greeted = process.argv.includes('--greeted');
+  const same = !greeted && (await firstLine(process.stdin)) === digestOf(memory);
+  if (!greeted) process.stdout.write(`${same ? SAME : MORE}\n`);
+  if (!same) {
+    await converse(process.stdin, process.stdout, { memory, self: loadIdentity(home).id, peer });
+    keepDigest(memory);
+  }
 } catch (error) {
   const why = (error as { why?: string }).why;
   process.stderr.write(`cell sync: ${messageOf(error)}${why === undefined ? '' : `: ${why}`}\n`);

@@ -14,6 +14,7 @@ import { CellError, messageOf } from '../errors.ts';
 import { layout } from '../layout.ts';
 import type { CellId, PublicKey, Reach } from '../model.ts';
 import type { Patience } from './frames.ts';
+import { digestOf, firstLine, keepDigest, SAME } from './greeting.ts';
 import { CONNECT_S } from './limits.ts';
 import { openMemory } from './memory.ts';
 import type { SessionResult } from './session.ts';
@@ -62,12 +63,18 @@ export async function syncWith(peer: Peer, { home, identity, patience }: SyncOpt
     child.on('close', () => resolve());
   });
   try {
-    const result = await converse(child.stdout, child.stdin, {
-      memory,
-      self: identity.id,
-      peer: peer.id,
-      ...(patience && { patience }),
-    });
+    child.stdin.write(`${digestOf(memory)}\n`);
+    const same = (await firstLine(child.stdout)) === SAME;
+    if (same) child.stdin.end();
+    const result = same
+      ? nothingNew(peer.id)
+      : await converse(child.stdout, child.stdin, {
+          memory,
+          self: identity.id,
+          peer: peer.id,
+          ...(patience && { patience }),
+        });
+    if (!same) keepDigest(memory);
     return { ...result, ms: performance.now() - started };
   } catch (error) {
     // ssh says why before it ends; it is ended if it does not within a moment
@@ -78,6 +85,11 @@ export async function syncWith(peer: Peer, { home, identity, patience }: SyncOpt
   } finally {
     setTimeout(() => child.kill(), 2_000).unref();
   }
+}
+
+/** Both know the same: nothing was sent. */
+function nothingNew(peer: CellId | undefined): SessionResult {
+  return { peer: peer ?? '', taken: 0, given: 0, pulses: 0, genome: false, refused: {}, refusedByPeer: {} };
 }
 
 /** Syncs with many peers, `limit` at a time; what fails says why, and nothing throws. */

@@ -38,6 +38,7 @@ async function move(parent: Parent, saga: Mitosis, name: FunctionName): Promise<
   const child = childOf(saga);
   const remote = await parent.reachChild(saga);
   const began = parent.now();
+  saga.stranded = null;
   const again = await parent.donor.hold(name);
   try {
     // Begun before, and the process died: it may run there already, and would write over what is copied now.

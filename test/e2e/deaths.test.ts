@@ -61,9 +61,9 @@ async function end(organism: Organism, drill: Drill): Promise<void> {
   await expectNothingLeft(organism);
 }
 
-test.concurrent('a child that dies before it was given anything is taken back, and nobody notices', { timeout: TIMEOUT }, async ({
-  onTestFinished,
-}) => {
+test.concurrent('a child that dies before it was given anything is taken back, and nobody notices', {
+  timeout: TIMEOUT,
+}, async ({ onTestFinished }) => {
   const organism = await newOrganism();
   onTestFinished(organism.close);
   const drill = await begin(organism);
@@ -93,9 +93,9 @@ test.concurrent('a child that dies before it was given anything is taken back, a
   await end(organism, drill);
 });
 
-test.concurrent('a child that dies after it was given a function is fenced, and the function runs at its parent', { timeout: TIMEOUT }, async ({
-  onTestFinished,
-}) => {
+test.concurrent('a child that dies after it was given a function is fenced, and the function runs at its parent', {
+  timeout: TIMEOUT,
+}, async ({ onTestFinished }) => {
   const organism = await newOrganism({ deadAfter: '8s' });
   onTestFinished(organism.close);
   const drill = await begin(organism);
@@ -116,7 +116,9 @@ test.concurrent('a child that dies after it was given a function is fenced, and 
     ['close', 'api'],
   ] as const) {
     await until(organism, first, step, name);
-    cutPower(await childOf(organism));
+    const child = await childOf(organism);
+    cutPower(child);
+    if (step === 'close') await fencedBetweenKills(organism, first, child);
     await organism.goOn(first);
     await expectOne(organism, drill);
     expect(await lostUntil(drill, () => requests(drill, 40)), step).toEqual([]);
@@ -124,9 +126,9 @@ test.concurrent('a child that dies after it was given a function is fenced, and 
   await end(organism, drill);
 });
 
-test.concurrent('a child that dies while it is taken in is fenced, with the data it had handed over', { timeout: TIMEOUT }, async ({
-  onTestFinished,
-}) => {
+test.concurrent('a child that dies while it is taken in is fenced, with the data it had handed over', {
+  timeout: TIMEOUT,
+}, async ({ onTestFinished }) => {
   const organism = await newOrganism({ deadAfter: '60s' });
   onTestFinished(organism.close);
   const drill = await begin(organism);
@@ -146,11 +148,22 @@ test.concurrent('a child that dies while it is taken in is fenced, with the data
     await organism.goOn(first);
     await expectOne(organism, drill);
     const after = new Set(organism.served(first, name));
-    expect(before.filter((line) => !after.has(line)), step).toEqual([]);
+    expect(
+      before.filter((line) => !after.has(line)),
+      step,
+    ).toEqual([]);
     expect(await lostUntil(drill, () => requests(drill, 40)), step).toEqual([]);
   }
   await end(organism, drill);
 });
+
+/** Ticks that are killed sooner or later, until one of them has found out that the child is dead and fenced it. */
+async function fencedBetweenKills(organism: Organism, cell: Cell, child: Cell): Promise<void> {
+  for (let after = 0.2; after < 2; after += 0.08) {
+    await organism.on(cell, `sleep 0.3; timeout -s KILL ${after} "$CELL_ROOT/opt/cell/bin/cell" divide`);
+    if ((await organism.lineage()).cells[child.id]?.state === 'gone') return;
+  }
+}
 
 /** The division that has stopped its function here, or false. */
 function moving(organism: Organism, cell: Cell): Mitosis | false {

@@ -95,7 +95,12 @@ export interface Organism {
 
 export async function newOrganism(options: Options = {}): Promise<Organism> {
   const folder = mkdtempSync(join(tmpdir(), 'cell-e2e-'));
-  const [home, tmp, trace, sick] = ['.cell', 'tmp', 'trace', 'sick'].map((name) => join(folder, name)) as [string, string, string, string];
+  const [home, tmp, trace, sick] = ['.cell', 'tmp', 'trace', 'sick'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+    string,
+  ];
   const base = `127.${90 + Math.floor(Math.random() * 10)}.${Math.floor(Math.random() * 256)}`;
   const dnsPort = await freePort();
   const genomeFile = join(folder, 'genome.yaml');
@@ -113,7 +118,21 @@ export async function newOrganism(options: Options = {}): Promise<Organism> {
   };
   const machine = (one: Pick<Cell, 'reach'>, ...path: string[]) => join(one.reach.root, ...path);
   const on = async (one: Cell, command: string) => run('ssh', ['-T', ...sshArguments(one, home), command], env);
-  const processes = () => allProcesses().filter(({ line, env: its }) => line.includes(folder) || [...its.values()].some((value) => value.includes(folder)));
+  const processes = () =>
+    allProcesses().filter(
+      ({ line, env: its }) => line.includes(folder) || [...its.values()].some((value) => value.includes(folder)),
+    );
+  const killAll = () => {
+    for (const { pid } of processes()) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It ended meanwhile.
+      }
+    }
+  };
+  // Also when the runner is interrupted.
+  process.on('exit', killAll);
   const organism: Organism = {
     folder,
     home,
@@ -122,7 +141,8 @@ export async function newOrganism(options: Options = {}): Promise<Organism> {
     sick,
     cell: (args, more = {}, killAfterMs) =>
       run(process.execPath, [join(ROOT, 'bin/cell.js'), ...args], { ...env, ...more }, killAfterMs),
-    seed: (fault) => organism.cell(['seed', '--yes', '-g', genomeFile], fault === undefined ? {} : { CELL_FAULT: fault }),
+    seed: (fault) =>
+      organism.cell(['seed', '--yes', '-g', genomeFile], fault === undefined ? {} : { CELL_FAULT: fault }),
     here,
     lineage,
     async living() {
@@ -182,9 +202,12 @@ export async function newOrganism(options: Options = {}): Promise<Organism> {
     },
     processes,
     listening: () => listeningOn(base, dnsPort),
-    files: () => [home, tmp].flatMap((path) => (existsSync(path) ? readdirSync(path, { recursive: true }).map(String) : [])),
+    files: () =>
+      [home, tmp].flatMap((path) => (existsSync(path) ? readdirSync(path, { recursive: true }).map(String) : [])),
     running(name) {
-      const theirs = processes().filter((one) => one.env.get('CELL_FUNCTION') === name && one.line.includes('server.js'));
+      const theirs = processes().filter(
+        (one) => one.env.get('CELL_FUNCTION') === name && one.line.includes('server.js'),
+      );
       return [...new Set(theirs.map((one) => one.env.get('CELL_NAME') ?? ''))];
     },
     trace: () => (existsSync(trace) ? readFileSync(trace, 'utf8') : ''),
@@ -213,13 +236,8 @@ export async function newOrganism(options: Options = {}): Promise<Organism> {
     },
     async close() {
       for (const load of loads) await load.stop();
-      for (const { pid } of processes()) {
-        try {
-          process.kill(pid, 'SIGKILL');
-        } catch {
-          // It ended meanwhile.
-        }
-      }
+      killAll();
+      process.off('exit', killAll);
       await organism.until('its processes end', () => processes().length === 0);
       rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
     },
@@ -270,7 +288,12 @@ ${common('api', '')}
 }
 
 /** Runs a program to its end; never throws for how it ended. */
-export function run(program: string, args: readonly string[], env: NodeJS.ProcessEnv, killAfterMs?: number): Promise<Ran> {
+export function run(
+  program: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  killAfterMs?: number,
+): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     let [stdout, stderr] = ['', ''];
@@ -312,7 +335,10 @@ function listeningOn(base: string, dnsPort: number): string[] {
       const [, local = '', , state] = line.trim().split(/\s+/);
       const [hex = '', port = ''] = local.split(':');
       if (state !== '0A') return [];
-      const address = [...hex.matchAll(/../g)].map(([byte]) => Number.parseInt(byte, 16)).reverse().join('.');
+      const address = [...hex.matchAll(/../g)]
+        .map(([byte]) => Number.parseInt(byte, 16))
+        .reverse()
+        .join('.');
       const number = Number.parseInt(port, 16);
       return address.startsWith(`${base}.`) || number === dnsPort ? [`${address}:${number}`] : [];
     });

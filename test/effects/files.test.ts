@@ -98,11 +98,14 @@ describe('manifest', () => {
     try {
       const files = await manifest(folder, ['./data', 'data/b', 'missing'], { hash: true });
       expect(files.map((file) => [file.path, file.size, file.link])).toEqual([
+        ['data', 0, undefined],
         ['data/b', 2, undefined],
+        ['data/deep', 0, undefined],
         ['data/deep/a', 1, undefined],
+        ['data/deep/empty', 0, undefined],
         ['data/link', 10, '../outside'],
       ]);
-      expect(files[0]?.sha256).toMatch(/^[0-9a-f]{64}$/);
+      expect(files[1]?.sha256).toMatch(/^[0-9a-f]{64}$/);
       expect((await manifest(folder, ['.'])).map((file) => file.path)).toContain('data/deep/a');
     } finally {
       await new Promise((done) => server.close(done));

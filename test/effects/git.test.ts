@@ -25,8 +25,8 @@ test('reads no configuration but its own', async () => {
   const config = join(dir, 'config.user');
   writeFileSync(config, '[user]\n\tname = nobody\n');
   const before = { ...process.env };
-  process.env['GIT_CONFIG_GLOBAL'] = config;
-  process.env['HOME'] = dir;
+  process.env.GIT_CONFIG_GLOBAL = config;
+  process.env.HOME = dir;
   try {
     await expect(git(dir, ['config', 'user.name'])).rejects.toMatchObject({
       code: 'SYNC_FAILED',

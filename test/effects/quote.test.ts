@@ -101,6 +101,21 @@ describe('quoting', () => {
     );
   });
 
+  it.each([
+    ['A=1\nB="x \\"y\\""\nC=\'$z\'\nbad\nD = spaced \n', { A: '1', B: 'x "y"', C: '$z', D: 'spaced' }],
+    ['# A=1\n; B=2\n  # C=3\n\nD=4 # not a comment', { D: '4 # not a comment' }],
+    ['A="one\ntwo\n"\nB=\'three\n\\four\'\n', { A: 'one\ntwo\n', B: 'three\n\\four' }],
+    ['A="a"\'b\' "c" \nB=d"e"\n', { A: 'abc', B: 'd"e"' }],
+    ['A=one \\\n two\nB="three \\\nfour"\nC=\\"\\ \n', { A: 'one  two', B: 'three four', C: '" ' }],
+    ['A="\\d \\$ \\` \\\\"\r\nB=2\r\n', { A: '\\d $ ` \\', B: '2' }],
+    ['A=\nB=""\n1C=x\nexport D=x\n=x\n', { A: '', B: '' }],
+    ['A="no end\nB=1', { A: 'no end\nB=1' }],
+    ['# a comment \\\nA=1\n# "\nB=2', { A: '1', B: '2' }],
+    ['A=1\nA=2', { A: '2' }],
+  ])('reads %j as systemd does', (text, variables) => {
+    expect(parseEnvironmentFile(text)).toEqual(variables);
+  });
+
   it('refuses what cannot be carried', () => {
     for (const quote of [shellQuote, systemdQuote, systemdPath]) expect(() => quote('a b\0')).toThrow(/NUL/);
     expect(() => environmentFile({ A: '\0' })).toThrow(/NUL/);

@@ -1,6 +1,7 @@
 /** The pure parts of the local machine: authorized_keys, crontabs, unit files, timers, routes, arguments. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { unitText } from '../../src/effects/services.ts';
 import { parseAuthorizedKeys } from '../../src/local/authorized.ts';
 import { parseArguments } from '../../src/local/control.ts';
 import { isDue, parseCrontab } from '../../src/local/crontab.ts';
@@ -8,14 +9,8 @@ import { quote } from '../../src/local/environment.ts';
 import { parseOptions } from '../../src/local/journalctl.ts';
 import { domainOf, parseRoutes } from '../../src/local/routes.ts';
 import { nextDue } from '../../src/local/timer.ts';
-import {
-  expandWords,
-  parseEnvironmentFile,
-  parseSpan,
-  parseUnit,
-  splitWords,
-  type TimerUnit,
-} from '../../src/local/unitfile.ts';
+import { parseSpan, parseUnit, type TimerUnit } from '../../src/local/unitfile.ts';
+import { expandWords, splitWords } from '../../src/local/words.ts';
 
 const KEY = 'AAAAC3NzaC1lZDI1NTE5AAAAIMaGe1J6dMvsB4ZyJ4JwAOMcLRp3x3Vh4zqPRrzvpKsh';
 
@@ -156,15 +151,48 @@ WantedBy=multi-user.target
     );
   });
 
+  test.each([
+    [String.raw`a\x2fb "\r\n\t" '\s'`, ['a/b', '\r\n\t', ' ']],
+    [String.raw`\303\xa9 \u00e9\U0001F600`, ['é', 'é😀']],
+    [String.raw`\" \' \\ "\"" \d \$ \x4`, ['"', "'", '\\', '"', '\\d', '\\$', '\\x4']],
+    ['"" \'\' a""b', ['', '', 'ab']],
+    ['a\\', ['a\\']],
+  ])('%s', (text, words) => expect(splitWords(text)).toEqual(words));
+
+  test.each([String.raw`\x00`, String.raw`\777`, String.raw`\ud800`, String.raw`\UFFFFFFFF`])(
+    '%s is refused',
+    (text) => {
+      expect(() => splitWords(text)).toThrow('not a character');
+    },
+  );
+
+  test('read back what the cell writes', () => {
+    const character = fc.oneof(
+      fc.constantFrom('\\', '"', "'", '%', '$', '%n', '$HOME', '\n', '\r', '\t', '\x1b', '\x7f', ' ', 'x41'),
+      fc
+        .string({ unit: 'binary', minLength: 1, maxLength: 2 })
+        .filter((one) => one.isWellFormed() && !one.includes('\0')),
+    );
+    fc.assert(
+      fc.property(fc.array(character), (parts) => {
+        const run = parts.join('');
+        const unit = parseUnit('a.service', unitText('a', run, '/srv/50%/a b'));
+        if (unit.kind !== 'service') throw new Error('it is a service');
+        expect(expandWords(unit.start[0]?.words ?? [], { HOME: 'home' })).toEqual(['/bin/sh', '-c', run]);
+        expect(unit.workingDirectory).toBe('/srv/50%/a b');
+        expect(unit.environmentFiles).toEqual([{ path: '/srv/50%/a b/.env', optional: false }]);
+      }),
+    );
+  });
+
+  test('an escaped backslash at the end of a line joins nothing', () => {
+    const unit = parseUnit('a.service', '[Service]\nExecStart=a \\\\\nRestart=always\n');
+    expect(unit).toMatchObject({ start: [{ words: ['a', '\\'] }], restart: 'always' });
+  });
+
   test('variables are put in, and split only when they stand alone', () => {
     // biome-ignore lint/suspicious/noTemplateCurlyInString: systemd's own syntax
     expect(expandWords(['$A', '${A}x', '$$A', '$B'], { A: 'one two' })).toEqual(['one', 'two', 'one twox', '$A']);
-    expect(parseEnvironmentFile('# c\nA=1\nB="x \\"y\\""\nC=\'$z\'\nbad\nD = spaced \n')).toEqual({
-      A: '1',
-      B: 'x "y"',
-      C: '$z',
-      D: 'spaced',
-    });
   });
 });
 

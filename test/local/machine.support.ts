@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import ssh2 from 'ssh2';
+import { shellQuote } from '../../src/effects/quote.ts';
 import type { Inputs, Live } from '../../stacks/handler.ts';
 import { machineHandler, removeMachine } from '../../stacks/machines/local.handler.ts';
 
@@ -30,6 +31,8 @@ export interface TestMachine {
   readonly root: string;
   readonly folder: string;
   readonly marker: string;
+  /** How a shell would call the system's ssh. */
+  sshLine(command: string): string;
   /** By the system's ssh. */
   ssh(command: string, options?: SshOptions): Promise<Result>;
 }
@@ -85,6 +88,12 @@ export function openYard(network: string): Yard {
       const folder = join(credential.dir, live.id);
       const known = join(dir, `known-${birth}`);
       writeFileSync(known, `[${address}]:${sshPort} ${hostKey.public}\n`);
+      const args = (options: SshOptions) => [
+        ...['-F', 'none', '-i', options.key ?? join(dir, 'id'), '-p', String(sshPort), '-o', 'BatchMode=yes'],
+        ...['-o', `UserKnownHostsFile=${known}`, '-o', 'StrictHostKeyChecking=yes', '-o', 'IdentitiesOnly=yes'],
+        ...(options.args ?? []),
+        `root@${address}`,
+      ];
       return {
         live,
         id: live.id,
@@ -92,18 +101,9 @@ export function openYard(network: string): Yard {
         root,
         folder,
         marker: JSON.parse(readFileSync(join(folder, 'machine.json'), 'utf8')).marker,
+        sshLine: (command) => ['ssh', ...args({}), command].map(shellQuote).join(' '),
         ssh: (command, options = {}) =>
-          run(
-            'ssh',
-            [
-              ...['-F', 'none', '-i', options.key ?? join(dir, 'id'), '-p', String(sshPort), '-o', 'BatchMode=yes'],
-              ...['-o', `UserKnownHostsFile=${known}`, '-o', 'StrictHostKeyChecking=yes', '-o', 'IdentitiesOnly=yes'],
-              ...(options.args ?? []),
-              `root@${address}`,
-              ...(command === '' ? [] : [command]),
-            ],
-            options.input,
-          ),
+          run('ssh', [...args(options), ...(command === '' ? [] : [command])], options.input),
       };
     },
     async close() {

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { machinePid } from '../../src/local/power.ts';
 import { processesWith } from '../../src/local/processes.ts';
 import { cutPower, machineHandler } from '../../stacks/machines/local.handler.ts';
-import { openYard, type TestMachine, until, type Yard } from './machine.support.ts';
+import { openYard, run, type TestMachine, until, type Yard } from './machine.support.ts';
 
 const WITHIN = 90_000;
 let yard: Yard;
@@ -86,6 +86,17 @@ describe('ssh', () => {
     expect(forwarding.err).toContain('administratively prohibited');
     writeFileSync(file, before);
     expect((await machine.ssh('true', { key })).code).toBe(255);
+  });
+
+  test.each([
+    ['yes', 'y'],
+    ['while :; do echo y; done', 'y'],
+    ['echo y; exec sleep 0.2', 'y'],
+  ])('`%s` ends when the client reads no more of it', { timeout: WITHIN }, async (command, line) => {
+    const client = machine.sshLine(command);
+    const { out } = await run('/bin/sh', ['-c', `${client} | head -n 1`]);
+    expect(text(out)).toBe(line);
+    await until('nothing of it runs', () => marked().length === 1);
   });
 
   test('a terminal is a terminal', async () => {

@@ -25,15 +25,15 @@ describe('a session', () => {
     const [first] = cells as [typeof seeder];
     await sync(seeder, first);
     const before = await refs(first);
-    const path = process.env['PATH'];
-    process.env['PATH'] = '/nonexistent';
+    const path = process.env.PATH;
+    process.env.PATH = '/nonexistent';
     try {
       expect(await sync(seeder, first)).toMatchObject([
         { taken: 0, given: 0 },
         { taken: 0, given: 0 },
       ]);
     } finally {
-      process.env['PATH'] = path;
+      process.env.PATH = path;
     }
     expect(await refs(first)).toBe(before);
   });

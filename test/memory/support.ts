@@ -132,7 +132,7 @@ export async function syncProcess(one: Member, other: Member): Promise<SessionRe
 
 /** Starts the forced command of `home` for `peer`. */
 export function serve(home: Member, peer: Member) {
-  const args = [programFile('sync'), '--home', home.home, '--peer', peer.identity.id];
+  const args = [programFile('sync'), '--home', home.home, '--peer', peer.identity.id, '--greeted'];
   const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'pipe'] });
   child.stderr.resume();
   return child;

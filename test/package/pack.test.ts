@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { plugin } from './plugin.ts';
 
 const run = promisify(execFile);
 const ROOT = dirname(dirname(import.meta.dirname));
@@ -157,3 +158,5 @@ describe('the installed command', () => {
     expect(await cell(['validate', '--genome', join(folder, 'none.yaml')])).toMatchObject({ code: 1 });
   });
 });
+
+plugin(() => join(folder, 'prefix/lib/node_modules/cell'));

@@ -1,0 +1,74 @@
+/** The line before a session, in Node and in the shell. */
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { shim } from '../../src/effects/artefacts.ts';
+import { firstLine } from '../../src/memory/greeting.ts';
+
+describe('the first line', () => {
+  it('is what stands before the line end, and the rest stays in the stream', async () => {
+    const stream = new PassThrough();
+    const line = firstLine(stream);
+    stream.write('ab');
+    stream.write('c\nrest');
+    expect(await line).toBe('abc');
+    stream.end('!');
+    const rest: Buffer[] = [];
+    for await (const chunk of stream) rest.push(chunk as Buffer);
+    expect(Buffer.concat(rest).toString()).toBe('rest!');
+  });
+
+  it('is refused when it never ends, and when the stream does', async () => {
+    const endless = new PassThrough();
+    endless.end('x'.repeat(200));
+    await expect(firstLine(endless)).rejects.toMatchObject({ code: 'SYNC_FAILED' });
+    const short = new PassThrough();
+    short.end('abc');
+    await expect(firstLine(short)).rejects.toMatchObject({ code: 'SYNC_FAILED' });
+  });
+});
+
+describe('the command behind the door', () => {
+  function door(digest: string | null) {
+    const folder = mkdtempSync(join(tmpdir(), 'cell-greeting-'));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const bin = join(folder, 'opt/cell/store/abc/bin');
+    spawnSync('mkdir', ['-p', bin, join(folder, 'var/lib/cell')]);
+    // Stands for the CLI: says how it was called and what was left to read.
+    writeFileSync(join(bin, 'cell.js'), `process.stdout.write(process.argv.slice(2).join(' ') + '|');process.stdin.pipe(process.stdout);`);
+    if (digest !== null) writeFileSync(join(folder, 'var/lib/cell/digest'), `${digest}\n`);
+    const file = join(folder, 'cell');
+    writeFileSync(file, shim('abc', null), { mode: 0o755 });
+    return (args: readonly string[], input: string): Promise<string> =>
+      new Promise((resolve) => {
+        const child = spawn(file, [...args], { env: { ...process.env, CELL_ROOT: folder, CELL_HOME: '' } });
+        let said = '';
+        child.stdout.on('data', (chunk) => {
+          said += chunk;
+        });
+        child.stdin.on('error', () => {});
+        child.on('close', () => resolve(said));
+        child.stdin.end(input);
+      });
+  }
+  const serve = ['sync', '--serve', '--peer', 'abc'];
+
+  it('answers a peer that knows the same from the shell', async () => {
+    expect(await door('d1')(serve, 'd1\n')).toBe('same\n');
+  });
+
+  it.each([
+    ['another digest', 'd1', 'd2\nframes'],
+    ['no digest here', null, 'd2\nframes'],
+    ['an empty one there', null, '\nframes'],
+  ])('hands %s on to the session with everything that follows the line', async (_, ours, said) => {
+    expect(await door(ours)(serve, said)).toBe('more\nsync --serve --peer abc --greeted|frames');
+  });
+
+  it('hands every other call on as it is', async () => {
+    expect(await door('d1')(['divide'], 'input')).toBe('divide|input');
+  });
+});
