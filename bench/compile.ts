@@ -6,8 +6,10 @@ import { atMost, type Measure, median } from './measure.ts';
 const FUNCTIONS = 1_000;
 
 function text(): string {
-  const functions = Array.from({ length: FUNCTIONS }, (_, index) =>
-    `  f${index}:\n    run: ./server\n    domain: f${index}.bench.test\n    health: { http: /health }\n    pressure: { cpu: { bounds: [5%, 80%] } }\n    divide: delegate\n`,
+  const functions = Array.from(
+    { length: FUNCTIONS },
+    (_, index) =>
+      `  f${index}:\n    run: ./server\n    domain: f${index}.bench.test\n    health: { http: /health }\n    pressure: { cpu: { bounds: [5%, 80%] } }\n    divide: delegate\n`,
   );
   return `organism: bench\nzone: bench.test\nbody: { maxCells: 1000 }\nclouds: { here: { provider: local } }\ndns: { provider: local }\nfunctions:\n${functions.join('')}`;
 }
@@ -26,5 +28,13 @@ export function measureCompile(): readonly Measure[] {
     JSON.parse(json);
     theirs.push(performance.now() - then);
   }
-  return [atMost('compile of 1,000 functions (baseline: JSON.parse of the genome)', 'ms', median(ours), 1_000, median(theirs))];
+  return [
+    atMost(
+      'compile of 1,000 functions (baseline: JSON.parse of the genome)',
+      'ms',
+      median(ours),
+      1_000,
+      median(theirs),
+    ),
+  ];
 }

@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Engine } from '../stacks/engines/engine.ts';
 import { engine } from '../stacks/engines/index.ts';
-import type { Measure } from './measure.ts';
 import { findPulumi } from '../stacks/engines/pulumi.find.ts';
 import type { EngineName, StackPlan } from '../stacks/stack.ts';
+import type { Measure } from './measure.ts';
 
 const HANDLERS = join(import.meta.dirname, '..', 'test', 'stacks', 'engines', 'support', 'folder.handler.ts');
 const GOAL = 0.1;
@@ -43,7 +43,17 @@ export async function measureEngines(rounds = 5): Promise<readonly Measure[]> {
     const baseline = times[1] === undefined ? null : median(times[1]);
     const ratio = baseline === null ? null : value / baseline;
     const ok = ratio === null ? null : ratio < GOAL;
-    return [{ name: 'no-change up, embedded against pulumi', unit: 'ms', value, baseline, ratio, goal: `ratio < ${GOAL}`, ok }];
+    return [
+      {
+        name: 'no-change up, embedded against pulumi',
+        unit: 'ms',
+        value,
+        baseline,
+        ratio,
+        goal: `ratio < ${GOAL}`,
+        ok,
+      },
+    ];
   } finally {
     rmSync(base, { recursive: true, force: true });
   }

@@ -1,9 +1,10 @@
 /** An organism for measurements: the small drill with two functions, on a network, a DNS port and in a folder of its own. */
+
+import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { spawnSync } from 'node:child_process';
 import { type Here, lineageOf, openHome } from '../src/here.ts';
 import type { Cell } from '../src/model.ts';
 import { syncEverybody } from '../src/sync.ts';

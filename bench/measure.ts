@@ -47,7 +47,11 @@ export function timed({ file, args, env, cwd }: Command): Promise<number> {
 }
 
 /** Two commands in turn, A B A B …, after one run of each that is not counted. */
-export async function inTurn(a: Command, b: Command, rounds: number): Promise<{ readonly a: number; readonly b: number }> {
+export async function inTurn(
+  a: Command,
+  b: Command,
+  rounds: number,
+): Promise<{ readonly a: number; readonly b: number }> {
   await timed(a);
   await timed(b);
   const [as, bs]: [number[], number[]] = [[], []];
@@ -74,7 +78,13 @@ export function ratioOf(name: string, unit: string, value: number, baseline: num
   return { name, unit, value, baseline, ratio, goal: `ratio <= ${goal}`, ok: ratio <= goal };
 }
 
-export function atMost(name: string, unit: string, value: number, goal: number, baseline: number | null = null): Measure {
+export function atMost(
+  name: string,
+  unit: string,
+  value: number,
+  goal: number,
+  baseline: number | null = null,
+): Measure {
   const ratio = baseline === null ? null : value / baseline;
   return { name, unit, value, baseline, ratio, goal: `value <= ${goal}`, ok: value <= goal };
 }

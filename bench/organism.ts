@@ -2,9 +2,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { systemRandom } from '../src/here.ts';
 import { startLoad } from '../src/load.ts';
 import { sshArguments } from '../src/memory/sync.ts';
-import { systemRandom } from '../src/here.ts';
 import { type Garden, machineEnv, plant, ROOT } from './garden.ts';
 import { atMost, type Command, inTurn, type Measure, peakMemory, ratioOf } from './measure.ts';
 
@@ -42,7 +42,10 @@ async function commands(garden: Garden): Promise<readonly Measure[]> {
   const help = await inTurn({ file: process.execPath, args: [cli, '--help'] }, NOTHING, ROUNDS);
   const env = machineEnv(garden);
   const status = await inTurn({ file: process.execPath, args: [cli, 'status'], env }, NOTHING, ROUNDS);
-  return [ratioOf('cell --help', 'ms', help.a, help.b, 5), ratioOf('cell status on a cell', 'ms', status.a, status.b, 5)];
+  return [
+    ratioOf('cell --help', 'ms', help.a, help.b, 5),
+    ratioOf('cell status on a cell', 'ms', status.a, status.b, 5),
+  ];
 }
 
 /** The laptop's key opens a shell there, so both ask for a command by the same options: `sync --serve`, or `true`. */
@@ -107,9 +110,22 @@ async function division(garden: Garden): Promise<readonly Measure[]> {
   const steps = Object.entries(phases ?? {});
   const sum = steps.reduce((total, [, ms]) => total + ms, 0);
   return [
-    ...steps.map(([name, ms]) => ({ ...atMost(`division: ${name}`, 'ms', ms, Number.POSITIVE_INFINITY), goal: 'reported', ok: null })),
+    ...steps.map(([name, ms]) => ({
+      ...atMost(`division: ${name}`, 'ms', ms, Number.POSITIVE_INFINITY),
+      goal: 'reported',
+      ok: null,
+    })),
     atMost('division: sum of own phases', 'ms', sum, 5_000),
-    { ...atMost('division: pause of the function', 'ms', figures?.['pauseMs:web'] ?? Number.NaN, Number.POSITIVE_INFINITY), goal: 'reported', ok: null },
+    {
+      ...atMost(
+        'division: pause of the function',
+        'ms',
+        figures?.['pauseMs:web'] ?? Number.NaN,
+        Number.POSITIVE_INFINITY,
+      ),
+      goal: 'reported',
+      ok: null,
+    },
     atMost(`requests failed of ${report.sent} while a function moved, at 200/s`, 'requests', report.failed, 0),
   ];
 }

@@ -25,7 +25,8 @@ for (const [name, measure] of GROUPS) {
 
 if (values.json === true) process.stdout.write(`${JSON.stringify(all, null, 2)}\n`);
 else {
-  const shown = (value: number | null) => (value === null ? '-' : value >= 100 ? value.toFixed(0) : value.toPrecision(3));
+  const shown = (value: number | null) =>
+    value === null ? '-' : value >= 100 ? value.toFixed(0) : value.toPrecision(3);
   const width = Math.max(...all.map(({ name }) => name.length));
   for (const { name, unit, value, baseline, ratio, goal, ok } of all) {
     const mark = ok === null ? ' ' : ok ? '✓' : '✗';

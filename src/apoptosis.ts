@@ -8,33 +8,9 @@
  *   4 farewell   the child's last entry, heard by us
  *   5 bury       its machine destroyed, its budget ours
  */
-import type { Remote } from './effects/ssh.ts';
-import type { Saga, Steps } from './journal.ts';
-import type { Parent } from './mitosis.ts';
-import type { Cell, CellId, FunctionName } from './model.ts';
+import type { Steps } from './journal.ts';
+import type { Absorber, Apoptosis } from './saga.ts';
 import { bury, enter, farewell, reunite, takeIn } from './steps/take-in.ts';
-
-export interface Apoptosis extends Saga<'absorb'> {
-  readonly child: CellId;
-  readonly functions: readonly FunctionName[];
-  readonly why: string;
-}
-
-/** The receiving side of a function. */
-export interface Recipient {
-  /** Copies what differs of a function's data from the child into a place of its own here; gives bytes. */
-  bring(name: FunctionName, child: Cell, remote: Remote): Promise<number>;
-  /** Runs it here with what was brought: as it stands where the child was its only home, merged where it runs here. */
-  receive(name: FunctionName, child: Cell): Promise<void>;
-  /** It could not be received: it does not run here if the child is its only home, and nothing waits for it here. */
-  release(name: FunctionName): Promise<void>;
-}
-
-export interface Absorber extends Omit<Parent, 'reachChild' | 'opens'> {
-  readonly recipient: Recipient;
-  /** A connection to a wilting child, by our own key. */
-  enter(child: Cell): Promise<Remote>;
-}
 
 export function apoptosis(parent: Absorber): Steps<Apoptosis> {
   return [

@@ -1,11 +1,11 @@
 /** The beat of a cell: how it begins, and what it remembers from one to the next. */
 import { join } from 'node:path';
 import type { Genome } from '../genome/schema.ts';
-import type { SensorMemory } from './effects/sensors.ts';
+import { freshMemory } from './decide/memory.ts';
 import { readJson, writeAtomic } from './effects/files.ts';
 import { install as schedule } from './effects/schedule.ts';
+import type { SensorMemory } from './effects/sensors.ts';
 import type { Here } from './here.ts';
-import { freshMemory } from './decide/memory.ts';
 import type { FunctionName, Reading, TickMemory } from './model.ts';
 
 export interface Beat {

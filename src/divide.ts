@@ -13,9 +13,9 @@
 import type { Genome } from '../genome/schema.ts';
 import { beatOf, keepBeat } from './beat.ts';
 import { decide, decideNow } from './decide/decide.ts';
+import { express } from './express.ts';
 import { genomeOf, type Here, lineageOf } from './here.ts';
 import { tryLock } from './lock.ts';
-import { express } from './express.ts';
 import { look } from './look.ts';
 import type { Decision, FunctionName } from './model.ts';
 import { type PerformOptions, perform } from './perform.ts';
@@ -49,10 +49,15 @@ export async function divide(here: Here, options: TickOptions = {}): Promise<Tic
     const sensed = await senseAll(here, genome, await lineageOf(here), beat);
     const view = await look(here, genome, sensed, beat);
     const now = here.clock();
-    const decision =
-      options.now === undefined ? decide(view, now, here.random) : decideNow(view, options.now, now);
+    const decision = options.now === undefined ? decide(view, now, here.random) : decideNow(view, options.now, now);
     if (options.dryRun === true) return { kind: 'dry', decision, outcomes: [] };
-    await keepBeat(here, { v: 1, tick: decision.memory, sensors: sensed.memory, readings: sensed.readings, lastAt: now });
+    await keepBeat(here, {
+      v: 1,
+      tick: decision.memory,
+      sensors: sensed.memory,
+      readings: sensed.readings,
+      lastAt: now,
+    });
     const outcomes = await act(here, genome, decision, { ...options, renew: () => lock.renew() });
     await express(here, genome);
     await publish(here, { sensed, throttles: decision.memory.functions, why: reasonsOf(decision), links });
@@ -62,7 +67,12 @@ export async function divide(here: Here, options: TickOptions = {}): Promise<Tic
   }
 }
 
-async function act(here: Here, genome: Genome, decision: Decision, options: PerformOptions): Promise<readonly string[]> {
+async function act(
+  here: Here,
+  genome: Genome,
+  decision: Decision,
+  options: PerformOptions,
+): Promise<readonly string[]> {
   const outcomes: string[] = [];
   for (const action of decision.actions) outcomes.push(await perform(here, genome, action, options));
   return outcomes;

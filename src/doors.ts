@@ -18,7 +18,11 @@ async function write(here: Here, text: string): Promise<void> {
 }
 
 /** Before the first sync there is no lineage to know anybody from: the parent to sync, and the imprint key. */
-export async function letInFirst(here: Here, peer: { id: CellId; key: PublicKey }, imprintKey: PublicKey): Promise<void> {
+export async function letInFirst(
+  here: Here,
+  peer: { id: CellId; key: PublicKey },
+  imprintKey: PublicKey,
+): Promise<void> {
   await write(here, `${imprintKey} imprint\nrestrict,command="${serveWith(here)(peer.id)}" ${peer.key} ${peer.id}\n`);
 }
 

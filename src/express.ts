@@ -1,9 +1,9 @@
 /** What follows from the lineage on this machine, written only where it differs: doors, routes, records, where-abouts. */
 import type { Genome } from '../genome/schema.ts';
 import { whereAbouts } from './decide/where.ts';
+import { letIn } from './doors.ts';
 import { writeIfChanged } from './effects/files.ts';
 import { explain } from './errors.ts';
-import { letIn } from './doors.ts';
 import { type Here, lineageOf } from './here.ts';
 import { tendLinks } from './neighbours.ts';
 import { pulsesOf } from './pulse.ts';

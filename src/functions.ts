@@ -7,8 +7,8 @@ import { cp, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FunctionGene, Genome } from '../genome/schema.ts';
-import { folderOf as folderBelow, services } from './effects/services.ts';
 import { probeHealth } from './effects/sensors.ts';
+import { folderOf as folderBelow, services } from './effects/services.ts';
 import { CellError } from './errors.ts';
 import { genomeOf, type Here, lineageOf, secretsOf } from './here.ts';
 import { unitOf } from './layout.ts';
@@ -66,7 +66,13 @@ async function becomesHealthy(here: Here, name: FunctionName, gene: FunctionGene
   const within = gene.health?.within ?? 10_000;
   const deadline = here.clock() + within;
   for (;;) {
-    const health = await probeHealth(gene, { layout: here.layout, unit: unitOf(name), host, port, folder: folderOf(here, name) });
+    const health = await probeHealth(gene, {
+      layout: here.layout,
+      unit: unitOf(name),
+      host,
+      port,
+      folder: folderOf(here, name),
+    });
     if (health === 'healthy') return;
     if (here.clock() > deadline) {
       throw new CellError('UNHEALTHY', `${name} did not become healthy within ${within / 1000} s`, {

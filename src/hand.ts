@@ -6,8 +6,8 @@ import type { Manifest } from './effects/files.ts';
 import type { Remote } from './effects/ssh.ts';
 import { CellError, type ErrorCode } from './errors.ts';
 import { HAND_TIMEOUT_MS } from './limits.ts';
-import type { Inheritance } from './mitosis.ts';
 import type { BirthId, CellId, FunctionName, PublicKey } from './model.ts';
+import type { Inheritance } from './saga.ts';
 
 /** Every operation: what goes in and what comes out. hands.ts performs them. */
 export interface HandOps {
@@ -47,7 +47,11 @@ export interface HandOps {
 export type HandOp = keyof HandOps;
 
 /** Asks, and gives the answer. Throws the cell's own error with its code, or REMOTE_FAILED. */
-export async function hand<Op extends HandOp>(remote: Remote, op: Op, input: HandOps[Op]['in']): Promise<HandOps[Op]['out']> {
+export async function hand<Op extends HandOp>(
+  remote: Remote,
+  op: Op,
+  input: HandOps[Op]['in'],
+): Promise<HandOps[Op]['out']> {
   const result = await remote.run(`"\${CELL_ROOT:-}/opt/cell/bin/cell" hand ${op}`, {
     stdin: JSON.stringify(input),
     timeoutMs: HAND_TIMEOUT_MS,
@@ -56,7 +60,10 @@ export async function hand<Op extends HandOp>(remote: Remote, op: Op, input: Han
   if (result.code === 0 && answer !== null && 'ok' in answer) return answer.ok as HandOps[Op]['out'];
   if (answer !== null && 'error' in answer) {
     const { code, message, why } = answer.error as { code: ErrorCode; message: string; why?: string };
-    throw new CellError(code, message, { ...(why === undefined ? {} : { why }), fields: { op, at: remote.reach.address } });
+    throw new CellError(code, message, {
+      ...(why === undefined ? {} : { why }),
+      fields: { op, at: remote.reach.address },
+    });
   }
   throw new CellError('REMOTE_FAILED', `\`${op}\` failed on ${remote.reach.address}`, {
     why: result.stderr.trim().split('\n').slice(-3).join(' | ') || `exit code ${result.code}`,

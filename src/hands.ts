@@ -4,13 +4,13 @@
  */
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { manifest, writeAtomic } from './effects/files.ts';
-import { systemctl } from './effects/systemctl.ts';
-import { createRecipient, recipientOf, unseal } from './effects/age.ts';
-import { ensureIdentity, generateHostKey } from './effects/keys.ts';
-import { remove as unschedule } from './effects/schedule.ts';
 import { begin } from './beat.ts';
 import { letIn, letInFirst } from './doors.ts';
+import { createRecipient, recipientOf, unseal } from './effects/age.ts';
+import { manifest, writeAtomic } from './effects/files.ts';
+import { ensureIdentity, generateHostKey } from './effects/keys.ts';
+import { remove as unschedule } from './effects/schedule.ts';
+import { systemctl } from './effects/systemctl.ts';
 import { CellError } from './errors.ts';
 import * as functions from './functions.ts';
 import type { HandOp, HandOps } from './hand.ts';
@@ -47,7 +47,10 @@ export async function awaken(home: string, input: HandOps['awaken']['in']): Prom
     return fresh.privatePem;
   });
   if (hostKey === '') throw new CellError('ARTEFACT_CORRUPT', 'The host key is empty');
-  await writeAtomic(join(home, 'organism.json'), JSON.stringify({ v: 1, organism: input.organism, seeder: input.seeder }));
+  await writeAtomic(
+    join(home, 'organism.json'),
+    JSON.stringify({ v: 1, organism: input.organism, seeder: input.seeder }),
+  );
   return {
     id: identity.id,
     key: identity.publicKey,
@@ -72,7 +75,9 @@ const hatch: Performed<'hatch'> = async (here, { parent, birth, inheritance }) =
   const lineage = await lineageOf(here);
   const self = lineage.cells[here.identity.id];
   if (self === undefined || self.birth !== birth || self.parent !== parent) {
-    throw new CellError('FEED_REFUSED', 'Nobody announced this birth', { why: `the lineage here does not know ${birth}` });
+    throw new CellError('FEED_REFUSED', 'Nobody announced this birth', {
+      why: `the lineage here does not know ${birth}`,
+    });
   }
   if (self.state === 'born') await say(here, { kind: 'born', birth, parent, key: here.identity.publicKey });
   await keepCredentials(here, { compute: inheritance.compute, dns: inheritance.dns });
@@ -107,7 +112,8 @@ const handBack: Performed<'handBack'> = async (here, input) => {
 const adopt: Performed<'adopt'> = async (here, { stack, from }) => {
   const genome = await genomeOf(here);
   const owner = (await lineageOf(here)).owners[stack];
-  if (owner !== here.identity.id) throw new CellError('NOT_ALLOWED', `The stack ${stack} is not entrusted to this cell`);
+  if (owner !== here.identity.id)
+    throw new CellError('NOT_ALLOWED', `The stack ${stack} is not entrusted to this cell`);
   const sealed = await here.memory.file(from, `stacks/${stack}.age`);
   if (sealed === null) throw new CellError('NOT_FOUND', `No checkpoint of ${stack} came along`);
   const portable = JSON.parse((await unseal(here.home, sealed)).toString('utf8'));

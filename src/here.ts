@@ -14,8 +14,8 @@ import { type Identity, loadIdentity } from './effects/keys.ts';
 import { CellError } from './errors.ts';
 import { type Journal, journalIn } from './journal.ts';
 import { type Layout, layout } from './layout.ts';
-import { keepDigest } from './memory/greeting.ts';
 import { checkoutGenome } from './memory/genome.ts';
+import { keepDigest } from './memory/greeting.ts';
 import { type Memory, openMemory } from './memory/memory.ts';
 import type { Deed, Entry, FunctionName, Lineage, Random } from './model.ts';
 
@@ -48,7 +48,10 @@ export function hasHome(home: string): boolean {
 }
 
 /** Opens a home. Throws HOME_MISSING where there is none. */
-export async function openHome(home: string, log: Here['log'] = (line) => process.stderr.write(`${line}\n`)): Promise<Here> {
+export async function openHome(
+  home: string,
+  log: Here['log'] = (line) => process.stderr.write(`${line}\n`),
+): Promise<Here> {
   if (!hasHome(home)) {
     throw new CellError('HOME_MISSING', `There is no organism at ${home}`, {
       suggestion: 'Run this beside the genome that was seeded, give --home, or `cell seed` one.',

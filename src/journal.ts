@@ -29,7 +29,10 @@ export interface Saga<Kind extends OpenSaga['kind'] = OpenSaga['kind']> {
 }
 
 /** A step may ask for a pause before the next: a TTL that has to pass. Gives the time at which to go on. */
-export type Step<S extends Saga> = (saga: S) => Promise<void | { readonly goOnAt: number }>;
+export type Step<S extends Saga> = (saga: S) => Promise<void> | Promise<Pause>;
+export interface Pause {
+  readonly goOnAt: number;
+}
 export type Steps<S extends Saga> = readonly (readonly [name: string, step: Step<S>])[];
 
 export interface Journal {
@@ -87,7 +90,8 @@ export async function run<S extends Saga>(saga: S, steps: Steps<S>, context: Run
     context.onStep?.(saga, name, null);
     let pause: number | undefined;
     try {
-      pause = (await step(saga))?.goOnAt;
+      const asked = await step(saga);
+      pause = typeof asked === 'object' ? asked.goOnAt : undefined;
     } catch (error) {
       saga.failures += 1;
       saga.lastFailure = explain(error);

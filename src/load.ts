@@ -68,7 +68,10 @@ export function startLoad(options: LoadOptions): Load {
   }
 
   async function once(): Promise<void> {
-    if (known.until <= Date.now()) await (asking ??= ask());
+    if (known.until <= Date.now()) {
+      asking ??= ask();
+      await asking;
+    }
     const address = known.addresses[Math.floor(options.random() * known.addresses.length)];
     if (address === undefined) return fail(`no address for ${options.domain}`);
     sent += 1;

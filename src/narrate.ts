@@ -7,11 +7,13 @@ export function narrate(before: Status | null, after: Status): readonly string[]
   const names = new Map([...(before?.cells ?? []), ...after.cells].map((cell) => [cell.id, cell.name]));
   for (const cell of after.cells) {
     const was = old.get(cell.id);
-    if (was === undefined) lines.push(`${cell.name} is born at ${cell.address}, child of ${names.get(cell.parent) ?? 'the seed'}`);
+    if (was === undefined)
+      lines.push(`${cell.name} is born at ${cell.address}, child of ${names.get(cell.parent) ?? 'the seed'}`);
     lines.push(...changes(was, cell));
   }
   for (const [id, was] of old) {
-    if (!after.cells.some((cell) => cell.id === id)) lines.push(`${was.name} is gone; its budget is back with its parent`);
+    if (!after.cells.some((cell) => cell.id === id))
+      lines.push(`${was.name} is gone; its budget is back with its parent`);
   }
   for (const domain of after.domains) {
     const was = before?.domains.find((one) => one.name === domain.name)?.addresses ?? [];
@@ -27,10 +29,14 @@ function changes(was: StatusCell | undefined, is: StatusCell): readonly string[]
   for (const one of is.functions) {
     const earlier = was?.functions.find((other) => other.name === one.name);
     if (was !== undefined && earlier === undefined) lines.push(`${is.name} now performs ${one.name}`);
-    if (one.throttle !== (earlier?.throttle ?? 0)) lines.push(`${is.name} ${one.throttle === 0 ? 'relaxes' : `throttles to ${one.throttle}:`} ${one.name}`);
+    if (one.throttle !== (earlier?.throttle ?? 0))
+      lines.push(`${is.name} ${one.throttle === 0 ? 'relaxes' : `throttles to ${one.throttle}:`} ${one.name}`);
     if (earlier !== undefined && earlier.level !== one.level && one.level !== 'none') {
       const measured = Object.entries(one.pressure).map(([key, value]) => `${key} ${value.toFixed(0)}`);
-      const words = { one: 'inside its bounds', two: 'over its bound', many: 'far over its bound' } as Record<string, string>;
+      const words = { one: 'inside its bounds', two: 'over its bound', many: 'far over its bound' } as Record<
+        string,
+        string
+      >;
       lines.push(`${is.name} ${one.name} is ${words[one.level] ?? one.level} (${measured.join(', ')})`);
     }
   }

@@ -19,15 +19,28 @@ export interface LinkChange {
 }
 
 /** Which links to take up and which to let go. Pure. */
-export function linkChanges(genome: Genome, lineage: Lineage, self: CellId, running: readonly FunctionName[], linked: Linked): readonly LinkChange[] {
+export function linkChanges(
+  genome: Genome,
+  lineage: Lineage,
+  self: CellId,
+  running: readonly FunctionName[],
+  linked: Linked,
+): readonly LinkChange[] {
   return Object.entries(genome.functions).flatMap(([name, gene]) => {
     if (gene.link === undefined) return [];
     const wanted = running.includes(name) ? (lineage.homes[name] ?? []).filter((id) => id !== self) : [];
     const had = linked[name] ?? [];
-    const change = (way: LinkChange['way'], ids: readonly CellId[]) => ids.map((peer) => ({ function: name, way, peer }));
+    const change = (way: LinkChange['way'], ids: readonly CellId[]) =>
+      ids.map((peer) => ({ function: name, way, peer }));
     // A program that is gone has no links to let go.
     const gone = running.includes(name) ? had.filter((id) => !wanted.includes(id)) : [];
-    return [...change('down', gone), ...change('up', wanted.filter((id) => !had.includes(id)))];
+    return [
+      ...change('down', gone),
+      ...change(
+        'up',
+        wanted.filter((id) => !had.includes(id)),
+      ),
+    ];
   });
 }
 
@@ -47,7 +60,12 @@ export async function tendLinks(here: Here, genome: Genome, lineage: Lineage): P
   if (JSON.stringify(after) !== JSON.stringify(before)) await writeAtomic(file, JSON.stringify(after));
 }
 
-async function runLink(here: Here, genome: Genome, lineage: Lineage, { function: name, way, peer }: LinkChange): Promise<boolean> {
+async function runLink(
+  here: Here,
+  genome: Genome,
+  lineage: Lineage,
+  { function: name, way, peer }: LinkChange,
+): Promise<boolean> {
   const gene = genome.functions[name];
   const cell = lineage.cells[peer];
   if (gene?.link === undefined || cell === undefined) return true;

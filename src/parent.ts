@@ -1,7 +1,7 @@
 /** What mitosis and apoptosis need of a parent, for a cell and for a seeder: the same but for what runs here. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Genome } from '../genome/schema.ts';
-import type { Absorber } from './apoptosis.ts';
+import { letIn } from './doors.ts';
 import { recipientOf } from './effects/age.ts';
 import { push } from './effects/copy.ts';
 import { dial, type Remote } from './effects/ssh.ts';
@@ -10,20 +10,24 @@ import * as functions from './functions.ts';
 import { hand } from './hand.ts';
 import { credentialsOf, engineOf, type Here, lineageOf, say, secretsOf } from './here.ts';
 import { BOOT_POLL_MS, BOOT_TIMEOUT_MS } from './limits.ts';
-import { letIn } from './doors.ts';
 import { syncWith } from './memory/sync.ts';
-import type { Donor, Mitosis, Parent } from './mitosis.ts';
 import type { Birth } from './model.ts';
 import { receiver } from './receive.ts';
-import { unmake } from './unmake.ts';
+import type { Absorber, Donor, Mitosis, Parent } from './saga.ts';
 import { hush } from './traffic.ts';
+import { unmake } from './unmake.ts';
 import { speak } from './voice.ts';
 
 type Both = Parent & Absorber & { readonly hangUp: () => void };
 export type Progress = Parent['onProgress'];
 
 /** A parent that runs on a cell or on a laptop; `hangUp` closes what connections it opened. */
-export async function parentOf(here: Here, genome: Genome, donor: Donor, onProgress: Progress = () => {}): Promise<Both> {
+export async function parentOf(
+  here: Here,
+  genome: Genome,
+  donor: Donor,
+  onProgress: Progress = () => {},
+): Promise<Both> {
   const open = new Map<string, Remote>();
   const { seeder } = await lineageOf(here);
   const own = await recipientOf(here.home);

@@ -1,23 +1,25 @@
 /** The performer of decisions: one exhaustive switch, no choices of its own. */
-import type { Genome } from '../genome/schema.ts';
-import { type Apoptosis, apoptosis } from './apoptosis.ts';
-import { noteBirth } from './decide/breaker.ts';
+
 import { join } from 'node:path';
-import { writeAtomic } from './effects/files.ts';
+import type { Genome } from '../genome/schema.ts';
+import { birthId } from '../stacks/names.ts';
+import { apoptosis } from './apoptosis.ts';
 import { beatOf, keepBeat } from './beat.ts';
+import { noteBirth } from './decide/breaker.ts';
 import { letIn } from './doors.ts';
-import { generateHostKey } from './effects/keys.ts';
+import { writeAtomic } from './effects/files.ts';
 import { runThrottle } from './effects/hooks.ts';
+import { generateHostKey } from './effects/keys.ts';
 import { CellError, explain } from './errors.ts';
 import { fence, reclaim } from './fence.ts';
 import { type Here, lineageOf, say } from './here.ts';
 import { type RunContext, type RunOutcome, run, type Saga } from './journal.ts';
 import { STEP_ATTEMPTS } from './limits.ts';
-import { canTakeBack, type Mitosis, mitosis, takingBack } from './mitosis.ts';
+import { canTakeBack, mitosis, takingBack } from './mitosis.ts';
 import type { Action, Lineage } from './model.ts';
 import { cellDonor, parentOf } from './parent.ts';
 import { repeat } from './pulse.ts';
-import { birthId } from '../stacks/names.ts';
+import type { Apoptosis, Mitosis } from './saga.ts';
 
 export interface PerformOptions extends Pick<RunContext, 'afterStep' | 'beforeRecord'> {
   /** Holds the cell's lock for longer; false when it was lost, and then nothing more may be done. */
@@ -130,7 +132,8 @@ async function goOn(here: Here, genome: Genome, saga: Saga, options: PerformOpti
       await here.journal.remove(saga.id);
       return `${saga.kind} ${saga.id} ended: it is gone`;
     }
-    if (saga.kind === 'absorb') return await absorbed(here, genome, saga as Apoptosis, await run(saga as Apoptosis, apoptosis(parent), context));
+    if (saga.kind === 'absorb')
+      return await absorbed(here, genome, saga as Apoptosis, await run(saga as Apoptosis, apoptosis(parent), context));
     const division = saga as Mitosis;
     if (division.step !== 'takeBack' && isGone(await lineageOf(here), division.child?.id)) {
       // It died on the way and was fenced: what it had is ours again, and what stood still for it goes on here.

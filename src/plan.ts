@@ -11,8 +11,8 @@ import { formatMoney } from '../genome/units.ts';
 import type { Change } from '../stacks/engines/engine.ts';
 import { computeProvider } from '../stacks/machines/index.ts';
 import { genomeOf, type Here, hasHome, lineageOf, openHome } from './here.ts';
-import type { Mitosis } from './mitosis.ts';
 import { keyPair } from './perform.ts';
+import type { Mitosis } from './saga.ts';
 
 /** Of TEST-NET-1 (RFC 5737): stands for the machine's address while there is none. */
 const DOCUMENTATION_ADDRESS = '192.0.2.1';

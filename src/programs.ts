@@ -27,6 +27,7 @@ export function packageRoot(): string {
 /** The file to give to Node. Bundled, each is one self-contained file `dist/NAME.js`. */
 export function programFile(program: Program): string {
   const root = packageRoot();
-  const bundled = import.meta.dirname.startsWith(join(root, 'dist') + sep) || import.meta.dirname === join(root, 'dist');
+  const bundled =
+    import.meta.dirname.startsWith(join(root, 'dist') + sep) || import.meta.dirname === join(root, 'dist');
   return bundled ? join(root, 'dist', `${program}.js`) : join(root, SOURCES[program]);
 }

@@ -1,10 +1,10 @@
 /** A cell's pulse: what it says of itself at the end of each tick. */
 import type { Genome } from '../genome/schema.ts';
 import { functionLevel } from './decide/sense.ts';
+import { genomeOf, type Here, lineageOf } from './here.ts';
 import { keepDigest } from './memory/greeting.ts';
 import { MAX_WHY } from './memory/limits.ts';
 import { publishPulse, readPulses } from './memory/pulses.ts';
-import { genomeOf, type Here, lineageOf } from './here.ts';
 import type { CellId, Decision, Pulse, PulseFunction, TickMemory } from './model.ts';
 import type { Sensed } from './sense.ts';
 import type { LinkResult } from './sync.ts';

@@ -3,7 +3,6 @@ import { existsSync } from 'node:fs';
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Genome } from '../genome/schema.ts';
-import type { Recipient } from './apoptosis.ts';
 import { pull } from './effects/copy.ts';
 import { runHook } from './effects/hooks.ts';
 import { CellError } from './errors.ts';
@@ -11,6 +10,7 @@ import * as functions from './functions.ts';
 import { hand } from './hand.ts';
 import { type Here, lineageOf } from './here.ts';
 import type { Cell, FunctionName } from './model.ts';
+import type { Recipient } from './saga.ts';
 import { trafficOf } from './traffic.ts';
 
 /** Where a child's data waits until its function has stopped there. */

@@ -19,12 +19,13 @@ import { writeAtomic } from './effects/files.ts';
 import { ensureIdentity } from './effects/keys.ts';
 import { resolveSecrets } from './effects/secrets.ts';
 import { CellError } from './errors.ts';
-import { hasHome, keepCredentials, keepSecrets, lineageOf, openHome, say, takeGenome, type Here } from './here.ts';
-import { run, type RunContext } from './journal.ts';
-import { type Mitosis, mitosis } from './mitosis.ts';
+import { type Here, hasHome, keepCredentials, keepSecrets, lineageOf, openHome, say, takeGenome } from './here.ts';
+import { type RunContext, run } from './journal.ts';
+import { mitosis } from './mitosis.ts';
 import type { Cell } from './model.ts';
-import { parentOf, type Progress, seederDonor } from './parent.ts';
+import { type Progress, parentOf, seederDonor } from './parent.ts';
 import { keyPair } from './perform.ts';
+import type { Mitosis } from './saga.ts';
 
 export interface SeedOptions {
   readonly home: string;
@@ -64,7 +65,10 @@ async function found({ home, genomeFile, genome, log }: SeedOptions): Promise<He
   await createRecipient(home);
   const known = hasHome(home);
   if (!known) {
-    await writeAtomic(join(home, 'organism.json'), JSON.stringify({ v: 1, organism: genome.organism, seeder: identity.id }));
+    await writeAtomic(
+      join(home, 'organism.json'),
+      JSON.stringify({ v: 1, organism: genome.organism, seeder: identity.id }),
+    );
   }
   const here = await openHome(home, log);
   if (here.memory.organism !== genome.organism) {
@@ -89,7 +93,8 @@ async function found({ home, genomeFile, genome, log }: SeedOptions): Promise<He
   } else if ((await lineageOf(here)).genome !== genomeHash(files)) {
     throw new CellError('NOT_ALLOWED', 'This is not the genome that was seeded', {
       why: `an organism named ${genome.organism} began from another text; \`cell plan\` shows what differs`,
-      suggestion: 'Bring back the genome that was seeded, or take the organism apart with `cell destroy` and seed anew.',
+      suggestion:
+        'Bring back the genome that was seeded, or take the organism apart with `cell destroy` and seed anew.',
     });
   }
   await here.memory.commitGenome(files);

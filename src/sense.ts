@@ -2,7 +2,7 @@
 import type { FunctionGene, Genome } from '../genome/schema.ts';
 import type { Beat } from './beat.ts';
 import { readingOf, smooth } from './decide/sense.ts';
-import { sense, type SensorMemory } from './effects/sensors.ts';
+import { type SensorMemory, sense } from './effects/sensors.ts';
 import { folderOf } from './functions.ts';
 import type { Here } from './here.ts';
 import { unitOf } from './layout.ts';
@@ -33,7 +33,11 @@ export async function senseAll(here: Here, genome: Genome, lineage: Lineage, bea
       const before = beat.sensors[name];
       const where = { layout: here.layout, unit: unitOf(name), host, port, folder: folderOf(here, name) };
       const sensed = await sense(gene, { ...where, now, previous: before });
-      const smoothed = smoothedReadings(gene, sensed.measures, beat.readings[name] ?? {}, { now, lastAt: beat.lastAt, tau });
+      const smoothed = smoothedReadings(gene, sensed.measures, beat.readings[name] ?? {}, {
+        now,
+        lastAt: beat.lastAt,
+        tau,
+      });
       memory[name] = sensed.memory;
       readings[name] = smoothed;
       senses[name] = { health: sensed.health, readings: smoothed };
@@ -53,7 +57,12 @@ function smoothedReadings(
     const bounds = gene.pressure[measure]?.bounds;
     if (bounds === undefined) continue;
     const last = before[measure];
-    const smoothed = smooth(last === undefined ? null : { value: last.value, at: time.lastAt }, value, time.now, time.tau);
+    const smoothed = smooth(
+      last === undefined ? null : { value: last.value, at: time.lastAt },
+      value,
+      time.now,
+      time.tau,
+    );
     readings[measure] = readingOf(smoothed, bounds[0].value, bounds[1].value, last?.level ?? null);
   }
   return readings;

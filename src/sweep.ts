@@ -22,7 +22,11 @@ export function knownBirths(lineage: Lineage): ReadonlySet<string> {
 }
 
 /** Everything that carries the organism's tags but belongs to none of `known`. */
-export async function strays(genome: Genome, credentials: Credentials, known: ReadonlySet<string>): Promise<readonly Stray[]> {
+export async function strays(
+  genome: Genome,
+  credentials: Credentials,
+  known: ReadonlySet<string>,
+): Promise<readonly Stray[]> {
   const found: Stray[] = [];
   const seen = new Set<string>();
   for (const [cloud, gene] of Object.entries(genome.clouds)) {
@@ -31,7 +35,13 @@ export async function strays(genome: Genome, credentials: Credentials, known: Re
     for (const machine of await computeProvider(gene.provider).list(genome.organism, credential)) {
       if (known.has(machine.birth) || seen.has(machine.id)) continue;
       seen.add(machine.id);
-      found.push({ kind: 'machine', provider: gene.provider, id: machine.id, birth: machine.birth, what: machine.address ?? machine.id });
+      found.push({
+        kind: 'machine',
+        provider: gene.provider,
+        id: machine.id,
+        birth: machine.birth,
+        what: machine.address ?? machine.id,
+      });
     }
   }
   if (credentials.dns !== null) {
@@ -52,6 +62,7 @@ export async function removeStrays(genome: Genome, credentials: Credentials, fou
   for (const stray of found.filter(({ kind }) => kind === 'machine')) {
     const gene = Object.entries(genome.clouds).find(([, one]) => one.provider === stray.provider);
     const credential = gene === undefined ? undefined : credentials.compute?.[gene[0]];
-    if (gene !== undefined && credential !== undefined) await computeProvider(gene[1].provider).remove(stray.id, credential);
+    if (gene !== undefined && credential !== undefined)
+      await computeProvider(gene[1].provider).remove(stray.id, credential);
   }
 }

@@ -24,7 +24,10 @@ export function reachable(lineage: Lineage, self: CellId): readonly Cell[] {
 export async function syncLinks(here: Here, lineage: Lineage, genome: Genome): Promise<readonly LinkResult[]> {
   const heard = heardAt(here.home);
   const stale = here.clock() - genome.body.heartbeat * 0.75;
-  return syncTo(here, reachable(lineage, here.identity.id).filter((cell) => (heard[cell.id] ?? 0) < stale));
+  return syncTo(
+    here,
+    reachable(lineage, here.identity.id).filter((cell) => (heard[cell.id] ?? 0) < stale),
+  );
 }
 
 /** Syncs with these cells now; what failed says why, and nothing throws. */

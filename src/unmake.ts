@@ -16,7 +16,12 @@ export async function unmake(here: Here, genome: Genome, birth: BirthId): Promis
 }
 
 /** Destroys machines that a dead cell had begun to make and told nobody of. Gives their births. */
-export async function unmakeUnknown(here: Here, genome: Genome, maker: string, known: ReadonlySet<BirthId>): Promise<readonly BirthId[]> {
+export async function unmakeUnknown(
+  here: Here,
+  genome: Genome,
+  maker: string,
+  known: ReadonlySet<BirthId>,
+): Promise<readonly BirthId[]> {
   return removeMachines(here, genome, (machine) => machine.parent === maker && !known.has(machine.birth));
 }
 

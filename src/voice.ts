@@ -5,9 +5,9 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { compile } from '../genome/compile.ts';
+import { stackNames } from '../stacks/names.ts';
 import { readJson, writeAtomic } from './effects/files.ts';
 import { engineOf, genomeOf, type Here, lineageOf } from './here.ts';
-import { stackNames } from '../stacks/names.ts';
 import { hush, trafficOf } from './traffic.ts';
 
 const fileOf = (here: Pick<Here, 'home'>) => join(here.home, 'voice.json');

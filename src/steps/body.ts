@@ -3,7 +3,7 @@ import { compile } from '../../genome/compile.ts';
 import { computeProvider } from '../../stacks/machines/index.ts';
 import type { StackPlan } from '../../stacks/stack.ts';
 import { CellError } from '../errors.ts';
-import type { Mitosis, Parent } from '../mitosis.ts';
+import type { Mitosis, Parent } from '../saga.ts';
 
 /** The child's body stack; the same genome and birth give the same plan. */
 export function bodyPlan(parent: Parent, saga: Pick<Mitosis, 'birth' | 'cloud' | 'functions'>): StackPlan {

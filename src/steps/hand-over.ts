@@ -1,8 +1,8 @@
 /** Steps 5 and 6 of mitosis: what a function needs goes to the child, and then the function itself. */
 import { explain } from '../errors.ts';
 import { hand } from '../hand.ts';
-import type { Mitosis, Parent } from '../mitosis.ts';
 import type { FunctionName } from '../model.ts';
+import type { Mitosis, Parent } from '../saga.ts';
 import { childOf } from './imprint.ts';
 
 /** 5: sources and settings, and the data once over, while everything still runs here. */

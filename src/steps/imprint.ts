@@ -1,13 +1,13 @@
 /** Steps 3 and 4 of mitosis: a blank machine becomes a cell, and the organism hears of it. */
 import { basename } from 'node:path';
-import { uniqueName } from '../memory/names.ts';
 import { cliArtefact, installShim, nodeFits, probe, runtimeArtefact, send, shim } from '../effects/artefacts.ts';
 import { verify } from '../effects/keys.ts';
 import { encrypt } from '../effects/vault.ts';
 import { CellError } from '../errors.ts';
 import { hand } from '../hand.ts';
-import type { Inheritance, Mitosis, Parent } from '../mitosis.ts';
+import { uniqueName } from '../memory/names.ts';
 import type { Birth } from '../model.ts';
+import type { Inheritance, Mitosis, Parent } from '../saga.ts';
 import { bodyPlan } from './body.ts';
 
 /** 3: artefacts, then the cell's first words. Everything here may be repeated: what is there already is not sent. */
@@ -24,10 +24,15 @@ export async function imprint(parent: Parent, saga: Mitosis): Promise<void> {
   const runtime = nodeFits(facts.node) ? null : await runtimeArtefact();
   let sent = 0;
   for (const item of runtime === null ? [cli] : [runtime, cli]) {
-    sent += await send(remote, facts, item, ({ kind, bytes, total }) => parent.onProgress(`imprint ${kind}`, bytes, total));
+    sent += await send(remote, facts, item, ({ kind, bytes, total }) =>
+      parent.onProgress(`imprint ${kind}`, bytes, total),
+    );
   }
   saga.figures.imprintBytes = sent;
-  await installShim(remote, shim(cli.hash, runtime === null ? null : { hash: runtime.hash, file: basename(process.execPath) }));
+  await installShim(
+    remote,
+    shim(cli.hash, runtime === null ? null : { hash: runtime.hash, file: basename(process.execPath) }),
+  );
 
   const lineage = await parent.lineage();
   const challenge = `${saga.birth}:${saga.startedAt}`;
@@ -69,7 +74,12 @@ export async function announce(parent: Parent, saga: Mitosis): Promise<void> {
     );
   }
   const remote = await parent.reachChild(saga);
-  await hand(remote, 'settle', { birth: saga.birth, peer: parent.id, imprintKey: saga.imprintKey.publicKey, ...(await introduction(parent)) });
+  await hand(remote, 'settle', {
+    birth: saga.birth,
+    peer: parent.id,
+    imprintKey: saga.imprintKey.publicKey,
+    ...(await introduction(parent)),
+  });
   await parent.sync(child);
   await hand(remote, 'hatch', { parent: parent.id, birth: saga.birth, inheritance: await inheritance(parent, saga) });
   await parent.sync(child);
@@ -82,10 +92,7 @@ async function introduction(parent: Parent): Promise<{ readonly peerKey: string 
 }
 
 /** Least authority: no budget, no compute credential; no domain, no DNS credential; only its own functions' secrets. */
-export async function inheritance(
-  parent: Parent,
-  saga: Pick<Mitosis, 'functions' | 'budget'>,
-): Promise<Inheritance> {
+export async function inheritance(parent: Parent, saga: Pick<Mitosis, 'functions' | 'budget'>): Promise<Inheritance> {
   const [credentials, secrets] = await Promise.all([parent.credentials(), parent.secrets()]);
   const speaks = saga.functions.some((name) => parent.genome.functions[name]?.domain !== undefined);
   return {

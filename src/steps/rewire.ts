@@ -1,21 +1,20 @@
 /** Steps 7 to 9 of mitosis: the world is told, the door is closed, the old way is given up. */
 import { dnsProvider } from '../../stacks/records/index.ts';
-import { CellError } from '../errors.ts';
-import { FORWARD_GRACE_MS } from '../limits.ts';
 import { encrypt } from '../effects/vault.ts';
+import { CellError } from '../errors.ts';
 import { hand } from '../hand.ts';
-import type { Mitosis, Parent } from '../mitosis.ts';
+import { FORWARD_GRACE_MS } from '../limits.ts';
+import type { Mitosis, Parent } from '../saga.ts';
 import { bodyPlan } from './body.ts';
 import { childOf } from './imprint.ts';
 
 /** 7: first the child's records, seen by a resolver; then our own, so that no name is ever without an address. */
-export async function rewire(parent: Parent, saga: Mitosis): Promise<{ readonly goOnAt: number } | undefined> {
+export async function rewire(parent: Parent, saga: Mitosis): Promise<void> {
   const child = childOf(saga);
   await hand(await parent.reachChild(saga), 'speak', {});
   const names = saga.functions.flatMap((name) => parent.genome.functions[name]?.domain ?? []);
   await seenInDns(parent, names, child.reach.address);
   await parent.donor.speak(saga.functions);
-  return undefined;
 }
 
 async function seenInDns(parent: Parent, names: readonly string[], address: string): Promise<void> {
@@ -62,7 +61,8 @@ async function entrust(parent: Parent, saga: Mitosis): Promise<void> {
     await parent.say({ kind: 'entrust', stack: plan.name, to: child.id }, files);
   }
   await parent.sync(child);
-  if (await parent.opens(saga)) await hand(await parent.reachChild(saga), 'adopt', { stack: plan.name, from: parent.id });
+  if (await parent.opens(saga))
+    await hand(await parent.reachChild(saga), 'adopt', { stack: plan.name, from: parent.id });
   await engine.forget(plan.name);
 }
 

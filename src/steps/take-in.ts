@@ -1,10 +1,11 @@
 /** The steps of apoptosis. Each may be done again: a function that is back already is passed over. */
-import type { Absorber, Apoptosis } from '../apoptosis.ts';
+
 import type { Remote } from '../effects/ssh.ts';
 import { CellError, explain } from '../errors.ts';
 import { hand } from '../hand.ts';
 import { FORWARD_GRACE_MS } from '../limits.ts';
 import type { Cell, FunctionName } from '../model.ts';
+import type { Absorber, Apoptosis } from '../saga.ts';
 import { forwardingMs } from './hand-over.ts';
 
 async function childIn(parent: Absorber, saga: Apoptosis): Promise<Cell> {

@@ -1,38 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decide, decideNow } from '../../src/decide/decide.ts';
-import type { Action, Decision, FunctionMemory, TickMemory } from '../../src/model.ts';
-import {
-  actions,
-  DIVIDED,
-  decided,
-  GENES,
-  genome,
-  half,
-  MIN,
-  NOW,
-  pulse,
-  S,
-  SEEDED,
-  type Sketch,
-  view,
-  why,
-} from './view.ts';
-
-/** web as it stands: in breach since, throttled to, throttled since, last changed. Ages in ms. */
-function web(breach: number | null, throttle = 0, since: number | null = null, changed = since): Partial<TickMemory> {
-  const ago = (age: number | null) => (age === null ? null : NOW - age);
-  const memory: FunctionMemory = {
-    breachSince: ago(breach),
-    throttle,
-    throttleSince: ago(since),
-    throttleAt: ago(changed),
-  };
-  return { functions: { web: memory } };
-}
-/** The random delay is over. */
-const DUE = { intent: { kind: 'divide', function: 'web', due: NOW - 1 } } as const;
-const SPENT: Sketch = { life: SEEDED, levels: { web: 'two' }, memory: { ...web(61 * S, 75, 61 * S), ...DUE } };
+import type { TickMemory } from '../../src/model.ts';
+import { actions, DUE, decided, half, SPENT, web, why } from './decisions.ts';
+import { DIVIDED, GENES, genome, MIN, NOW, S, SEEDED, type Sketch, view } from './view.ts';
 
 describe('throttling', () => {
   const table: readonly (readonly [string, Sketch, number | 'relax' | null, RegExp])[] = [

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decide } from '../../src/decide/decide.ts';
-import { actions, DIVIDED, decided, genome, half, MIN, NOW, pulse, S, SEEDED, type Sketch, view, why } from './view.ts';
+import { actions, decided, half, SPENT, web, why } from './decisions.ts';
+import { DIVIDED, genome, MIN, NOW, pulse, S, SEEDED, type Sketch, view } from './view.ts';
 
 describe('merging back', () => {
   const CALM: Sketch = {

@@ -107,10 +107,3 @@ export function pulse(
     sig: '',
   };
 }
-
-/** Half of every draw: no delay is short or long. */
-export const half = () => 0.5;
-export const decided = (sketch: Sketch, random = half): Decision => decide(view(sketch), NOW, random);
-export const actions = (sketch: Sketch): readonly Action[] => decided(sketch).actions;
-export const why = (decision: Decision): string =>
-  decision.reasons.map((reason) => `${reason.subject}: ${reason.why}`).join('\n');

@@ -51,9 +51,9 @@ describe('the crawler organism', () => {
       );
       // It throttled before it divided, and every home of the API answers in DNS.
       expect(throttled).toBeGreaterThan(0);
-      await expect.poll(async () => [...(await garden.addresses('api.crawler.test'))].sort(), { timeout: 20_000 }).toEqual(
-        grown.cells.map((cell) => cell.address).sort(),
-      );
+      await expect
+        .poll(async () => [...(await garden.addresses('api.crawler.test'))].sort(), { timeout: 20_000 })
+        .toEqual(grown.cells.map((cell) => cell.address).sort());
       await expect.poll(() => Object.keys(load?.report().byAddress ?? {}).length, { timeout: 20_000 }).toBe(3);
       // The front lists the APIs that report healthy.
       await expect
@@ -63,9 +63,14 @@ describe('the crawler organism', () => {
       load.rate(1);
       const shrunk = await garden.until('one cell', (status) => status.cells.length === 1, SHRINK_MS);
       expect(shrunk.cells[0]?.budget).toBe(2);
-      expect(shrunk.cells[0]?.functions.map((one) => one.name).sort()).toEqual(
-        ['api', 'checker', 'crawler', 'database', 'front', 'queue'],
-      );
+      expect(shrunk.cells[0]?.functions.map((one) => one.name).sort()).toEqual([
+        'api',
+        'checker',
+        'crawler',
+        'database',
+        'front',
+        'queue',
+      ]);
       const report = await load.stop();
       load = null;
       expect(report.failures).toEqual([]);

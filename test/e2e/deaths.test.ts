@@ -6,9 +6,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import type { Mitosis } from '../../src/mitosis.ts';
 import type { Cell } from '../../src/model.ts';
 import { powerOff } from '../../src/power.ts';
+import type { Mitosis } from '../../src/saga.ts';
 import { begin, type Drill, expectNothingLeft, expectOne, expectTidy, livingOf, orderAway, settled } from './drill.ts';
 import { newOrganism, type Organism } from './support.ts';
 

@@ -2,8 +2,8 @@
 import { expect } from 'vitest';
 import { say } from '../../src/here.ts';
 import type { Load } from '../../src/load.ts';
-import type { Mitosis } from '../../src/mitosis.ts';
 import type { Cell, Lineage } from '../../src/model.ts';
+import type { Mitosis } from '../../src/saga.ts';
 import type { Status } from '../../src/status.ts';
 import { MAX_CELLS, type Organism } from './support.ts';
 import { type Watch, watch } from './watch.ts';

@@ -29,11 +29,18 @@ describe('adea', () => {
     const first = (await garden.status()).cells[0];
     expect((await garden.ask('www.adea.test', '/notes', 'title=Seeds&body=to+sow')).status).toBeLessThan(400);
 
-    const divided = await garden.cell('ssh', first?.name ?? '', '--', 'cell=$CELL_ROOT/opt/cell/bin/cell; $cell divide --now ui');
+    const divided = await garden.cell(
+      'ssh',
+      first?.name ?? '',
+      '--',
+      'cell=$CELL_ROOT/opt/cell/bin/cell; $cell divide --now ui',
+    );
     expect(divided.stdout).toContain('done');
     const both = await garden.until(
       'two cells with a database',
-      (status) => status.cells.filter((cell) => cell.functions.some((one) => one.name === 'database' && one.health === 'healthy')).length === 2,
+      (status) =>
+        status.cells.filter((cell) => cell.functions.some((one) => one.name === 'database' && one.health === 'healthy'))
+          .length === 2,
       60_000,
     );
     const child = both.cells.find((cell) => cell.id !== first?.id);
@@ -42,7 +49,11 @@ describe('adea', () => {
     // Kept after the division, so that only the link can have carried it.
     expect((await garden.ask('www.adea.test', '/notes', 'title=Later&body=linked')).status).toBeLessThan(400);
     await expect
-      .poll(async () => (await garden.cell('exec', 'database', '--cell', child?.name ?? '', '--', 'sh', '-c', 'cat data/*')).stdout, { timeout: 60_000, interval: 1_000 })
+      .poll(
+        async () =>
+          (await garden.cell('exec', 'database', '--cell', child?.name ?? '', '--', 'sh', '-c', 'cat data/*')).stdout,
+        { timeout: 60_000, interval: 1_000 },
+      )
       .toContain('linked');
     expect((await garden.ask('www.adea.test', '/search?q=linked')).body).toContain('Later');
   }, 240_000);
@@ -51,8 +62,10 @@ describe('adea', () => {
 describe('elmsln', () => {
   it('spreads its thirteen systems over thirteen machines by dividing, and stays one suite', async () => {
     // A beat long enough for two cores that stand for thirteen machines; every division is asked for.
-    garden = await plant('elmsln', 'genome.yaml', (text) => 
-      text.replace(/heartbeat: \S+/, 'heartbeat: 10m').replace('\nclouds:', '\nhealing: { suspectAfter: 1h, deadAfter: 2h, aloneAfter: 3h }\n\nclouds:'),
+    garden = await plant('elmsln', 'genome.yaml', (text) =>
+      text
+        .replace(/heartbeat: \S+/, 'heartbeat: 10m')
+        .replace('\nclouds:', '\nhealing: { suspectAfter: 1h, deadAfter: 2h, aloneAfter: 3h }\n\nclouds:'),
     );
     await seeded();
     const start = await garden.status();
@@ -63,7 +76,12 @@ describe('elmsln', () => {
     expect(before.status).toBeLessThan(400);
 
     for (const system of systems.slice(1)) {
-      const ran = await garden.cell('ssh', first?.name ?? '', '--', `$CELL_ROOT/opt/cell/bin/cell divide --now ${system}`);
+      const ran = await garden.cell(
+        'ssh',
+        first?.name ?? '',
+        '--',
+        `$CELL_ROOT/opt/cell/bin/cell divide --now ${system}`,
+      );
       expect(ran.stdout + ran.stderr).toMatch(/goes on with settle|done/);
       // The division waits for its TTL; the next tick ends it.
       await settle(first?.name ?? '');
@@ -84,7 +102,18 @@ describe('elmsln', () => {
 
   async function settle(name: string): Promise<void> {
     await expect
-      .poll(async () => (await garden.cell('ssh', name, '--', '$CELL_ROOT/opt/cell/bin/cell divide; ls $CELL_ROOT/var/lib/cell/journal')).stdout.trim(), { timeout: 60_000, interval: 1_000 })
+      .poll(
+        async () =>
+          (
+            await garden.cell(
+              'ssh',
+              name,
+              '--',
+              '$CELL_ROOT/opt/cell/bin/cell divide; ls $CELL_ROOT/var/lib/cell/journal',
+            )
+          ).stdout.trim(),
+        { timeout: 60_000, interval: 1_000 },
+      )
       .toBe('');
   }
 });

@@ -1,7 +1,7 @@
 /** An example as its user has it: copied into a folder, seeded by the CLI, on a network and a DNS port of its own. */
 import { spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { Resolver } from 'node:dns/promises';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -20,7 +20,9 @@ export interface Garden {
   readonly folder: string;
   readonly home: string;
   readonly dnsPort: number;
-  cell(...args: readonly string[]): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }>;
+  cell(
+    ...args: readonly string[]
+  ): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }>;
   status(): Promise<Status>;
   /** Looks at the status until it holds. */
   until(what: string, holds: (status: Status) => boolean, withinMs: number): Promise<Status>;
@@ -34,7 +36,11 @@ export interface Garden {
 }
 
 /** Copies an example; `edit` changes its genome before anything is done. */
-export async function plant(example: string, file: string, edit: (genome: string) => string = (text) => text): Promise<Garden> {
+export async function plant(
+  example: string,
+  file: string,
+  edit: (genome: string) => string = (text) => text,
+): Promise<Garden> {
   const folder = mkdtempSync(join(tmpdir(), 'cell-garden-'));
   const home = join(folder, '.cell');
   const dnsPort = await freePort();
@@ -56,7 +62,11 @@ export async function plant(example: string, file: string, edit: (genome: string
     cell: (...args) =>
       new Promise((resolve) => {
         const env = { ...process.env, NO_COLOR: '1' };
-        const child = spawn(process.execPath, [join(ROOT, 'bin/cell.js'), ...args], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
+        const child = spawn(process.execPath, [join(ROOT, 'bin/cell.js'), ...args], {
+          cwd: folder,
+          env,
+          stdio: ['ignore', 'pipe', 'pipe'],
+        });
         let [stdout, stderr] = ['', ''];
         child.stdout.on('data', (chunk) => (stdout += chunk));
         child.stderr.on('data', (chunk) => (stderr += chunk));
@@ -73,7 +83,9 @@ export async function plant(example: string, file: string, edit: (genome: string
         const status = await garden.status();
         if (holds(status)) return status;
         if (Date.now() > deadline) {
-          throw new Error(`${what}: not within ${withinMs} ms\n${status.cells.map((cell) => `${cell.name} ${cell.state}: ${cell.why}`).join('\n')}`);
+          throw new Error(
+            `${what}: not within ${withinMs} ms\n${status.cells.map((cell) => `${cell.name} ${cell.state}: ${cell.why}`).join('\n')}`,
+          );
         }
         await sleep(700);
       }
@@ -83,7 +95,16 @@ export async function plant(example: string, file: string, edit: (genome: string
       const [address] = await garden.addresses(domain);
       return new Promise((resolve, reject) => {
         const call = request(
-          { host: address, port: 8080, path, method: post === undefined ? 'GET' : 'POST', headers: { host: domain, 'content-type': post?.startsWith('{') ? 'application/json' : 'application/x-www-form-urlencoded' } },
+          {
+            host: address,
+            port: 8080,
+            path,
+            method: post === undefined ? 'GET' : 'POST',
+            headers: {
+              host: domain,
+              'content-type': post?.startsWith('{') ? 'application/json' : 'application/x-www-form-urlencoded',
+            },
+          },
           (response) => {
             let body = '';
             response.on('data', (chunk) => (body += chunk));

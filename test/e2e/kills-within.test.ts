@@ -4,8 +4,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { type Mitosis, STEPS } from '../../src/mitosis.ts';
+import { STEPS } from '../../src/mitosis.ts';
 import type { Cell } from '../../src/model.ts';
+import type { Mitosis } from '../../src/saga.ts';
 import { begin, end, expectDivided, expectOne, orderAway } from './drill.ts';
 import { newOrganism, type Organism } from './support.ts';
 

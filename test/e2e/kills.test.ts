@@ -4,7 +4,8 @@
  * The ticks that are killed are the drill's own; the child's ticks, and the clients, go on all the time.
  */
 import { expect, test } from 'vitest';
-import { type Mitosis, STEPS } from '../../src/mitosis.ts';
+import { STEPS } from '../../src/mitosis.ts';
+import type { Mitosis } from '../../src/saga.ts';
 import { begin, end, expectDivided, expectOne, orderAway } from './drill.ts';
 import { newOrganism, type Organism } from './support.ts';
 

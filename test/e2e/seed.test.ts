@@ -5,7 +5,8 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { journalIn } from '../../src/journal.ts';
-import { type Mitosis, STEPS } from '../../src/mitosis.ts';
+import { STEPS } from '../../src/mitosis.ts';
+import type { Mitosis } from '../../src/saga.ts';
 import { expectNothingLeft, expectTidy, settled } from './drill.ts';
 import { newOrganism } from './support.ts';
 

@@ -19,9 +19,9 @@ import { type Here, lineageOf, openHome } from '../../src/here.ts';
 import type { Saga } from '../../src/journal.ts';
 import { type Load, startLoad } from '../../src/load.ts';
 import { sshArguments } from '../../src/memory/sync.ts';
-import type { Mitosis } from '../../src/mitosis.ts';
 import type { Cell, Lineage } from '../../src/model.ts';
 import { pulsesOf } from '../../src/pulse.ts';
+import type { Mitosis } from '../../src/saga.ts';
 import { syncEverybody } from '../../src/sync.ts';
 
 const ROOT = join(import.meta.dirname, '../..');

@@ -81,7 +81,7 @@ describe('ssh', () => {
     const before = readFileSync(file, 'utf8');
     writeFileSync(file, `${before}command="echo \\"forced\\" $SSH_ORIGINAL_COMMAND",restrict ${other.public}\n`);
     const forced = await machine.ssh('rm -rf everything', { key });
-    expect(text(forced.out)).toBe('forced rm -rf everything');
+    expect([forced.code, forced.err, text(forced.out)]).toEqual([0, '', 'forced rm -rf everything']);
     const forwarding = await machine.ssh('', { args: ['-W', `${machine.address}:8080`] });
     expect(forwarding.err).toContain('administratively prohibited');
     writeFileSync(file, before);

@@ -1,0 +1,103 @@
+/**
+ * What the two sagas remember, and what they need of whoever performs them: a parent that is a cell, or a seeder. The
+ * stories are mitosis.ts and apoptosis.ts, their steps are in steps/, and parent.ts makes the parents.
+ */
+import type { Genome } from '../genome/schema.ts';
+import type { Engine } from '../stacks/engines/engine.ts';
+import type { StackPlan } from '../stacks/stack.ts';
+import type { Remote } from './effects/ssh.ts';
+import type { Credentials, Secrets } from './here.ts';
+import type { Saga } from './journal.ts';
+import type { Birth, BirthId, Cell, CellId, Deed, DivideMode, FunctionName, Lineage, PublicKey } from './model.ts';
+
+/** What the saga remembers. Holds private keys until `close`: the journal is readable by its owner only. */
+export interface Mitosis extends Saga<'divide'> {
+  readonly birth: BirthId;
+  readonly mode: DivideMode;
+  /** What moves or is run in both; the first is why the child exists (all of them for the first cell). */
+  readonly functions: readonly FunctionName[];
+  readonly cloud: string;
+  readonly budget: number;
+  readonly why: string;
+  readonly imprintKey: { readonly privateKey: string; readonly publicKey: PublicKey };
+  /** The host key the machine is made with; the child replaces it. */
+  readonly firstHostKey: { readonly privateKey: string; readonly publicKey: PublicKey };
+  reach: Birth['reach'] | null;
+  child: Birth | null;
+  /** When the last function was given. */
+  givenAt: number | null;
+  /** A function that stands still here and may run there, where nobody answers: no time for another attempt. */
+  stranded?: FunctionName | null;
+  /** Bytes sent by the imprint and in each pass of the data, and how long each function answered nobody (ms). */
+  figures: Record<string, number>;
+}
+
+/** What a parent can do; a cell and a seeder differ in these and in nothing else. */
+export interface Parent {
+  readonly id: CellId;
+  readonly home: string;
+  readonly genome: Genome;
+  /** Whom a shell and the recovery are for: checkpoints are encrypted to these and to the child. */
+  readonly recipients: readonly string[];
+  readonly now: () => number;
+  readonly log: (line: string) => void;
+  readonly onProgress: (what: string, done: number, total: number) => void;
+  lineage(): Promise<Lineage>;
+  say(deed: Deed, files?: Readonly<Record<string, Uint8Array>>): Promise<void>;
+  engine(plan: Pick<StackPlan, 'engine'>): Promise<Engine>;
+  /** Destroys the machine of a birth, by its stack and by its tags. */
+  unmake(birth: BirthId): Promise<void>;
+  /** A connection to the child, opened with the imprint key and kept for the saga. */
+  reachChild(saga: Mitosis): Promise<Remote>;
+  /** Whether a key opens the machine. */
+  opens(saga: Mitosis): Promise<boolean>;
+  sync(child: Birth): Promise<void>;
+  credentials(): Promise<Credentials>;
+  secrets(): Promise<Secrets>;
+  readonly donor: Donor;
+}
+
+/** What a child gets: credentials for what it will do and no more, secrets of the functions it gets. */
+export interface Inheritance extends Credentials {
+  readonly secrets: Secrets;
+}
+
+/** The giving side of a function. A seeder runs nothing itself, so its donor does nothing. */
+export interface Donor {
+  /** Whether functions run on this side: then they move one after the other, each stopped here before it starts there. */
+  readonly runs: boolean;
+  /** Copies what differs of a function's data to the child; gives bytes. */
+  copy(name: FunctionName, remote: Remote): Promise<number>;
+  /** Requests wait in the ingress, those under way are answered, then the program stops. True when it was held before. */
+  hold(name: FunctionName): Promise<boolean>;
+  /** Runs it here (again) and lets requests through. */
+  resume(name: FunctionName): Promise<void>;
+  /** Requests that still come here go to the new home. */
+  forward(name: FunctionName, to: CellId, until: number): Promise<void>;
+  /** No longer proxies, and removes what is left of a function that moved. */
+  forget(name: FunctionName): Promise<void>;
+  /** Own records as the lineage says now. Functions that went keep theirs until they are among `gone`: seen elsewhere. */
+  speak(gone?: readonly FunctionName[]): Promise<void>;
+}
+
+export interface Apoptosis extends Saga<'absorb'> {
+  readonly child: CellId;
+  readonly functions: readonly FunctionName[];
+  readonly why: string;
+}
+
+/** The receiving side of a function. */
+export interface Recipient {
+  /** Copies what differs of a function's data from the child into a place of its own here; gives bytes. */
+  bring(name: FunctionName, child: Cell, remote: Remote): Promise<number>;
+  /** Runs it here with what was brought: as it stands where the child was its only home, merged where it runs here. */
+  receive(name: FunctionName, child: Cell): Promise<void>;
+  /** It could not be received: it does not run here if the child is its only home, and nothing waits for it here. */
+  release(name: FunctionName): Promise<void>;
+}
+
+export interface Absorber extends Omit<Parent, 'reachChild' | 'opens'> {
+  readonly recipient: Recipient;
+  /** A connection to a wilting child, by our own key. */
+  enter(child: Cell): Promise<Remote>;
+}
