@@ -20,6 +20,26 @@ describe('small', () => {
   }, 120_000);
 });
 
+describe('a machine without a Node', () => {
+  it('gets the runtime with the imprint, by content, and runs on it', async () => {
+    garden = await plant('small', 'genome.yaml', (text) =>
+      text
+        .replace('provider: local', 'provider: local\n    runtime: none')
+        .replace('run: node web.js', 'run: $CELL_ROOT/opt/cell/store/*/node web.js'),
+    );
+    await seeded();
+    expect((await garden.ask('www.small.test', '/')).status).toBe(200);
+    const [cell] = (await garden.status()).cells;
+    const there = await garden.cell('ssh', cell?.name ?? '', '--', 'command -v node; ls $CELL_ROOT/opt/cell/store');
+    expect(there.stdout.trim().split('\n')).toEqual([
+      expect.stringMatching(/^[0-9a-f]{64}$/),
+      expect.stringMatching(/^[0-9a-f]{64}$/),
+    ]);
+    const tick = await garden.cell('ssh', cell?.name ?? '', '--', 'cell divide --dry-run');
+    expect(tick.stdout).toContain('the first cell stays');
+  }, 120_000);
+});
+
 describe('adea', () => {
   it('shows a note kept through one UI in the other, by the link of their databases', async () => {
     garden = await plant('adea', 'genome.yaml', (text) =>

@@ -1,0 +1,35 @@
+/**
+ * A sync session as a tick has it, in process over the system's `ssh`, beside `ssh host true` with the same options. With
+ * nothing new the greeting is all of it; with a new pulse, as after each beat of the other, a Node answers there.
+ */
+import { sshArguments, syncWith } from '../src/memory/sync.ts';
+import type { Garden } from './garden.ts';
+import { inTurn, type Measure, ratioOf, reported, run, wall } from './measure.ts';
+
+const ROUNDS = 21;
+const ROUNDS_WITH_NEWS = 9;
+
+export async function measureSession({ here, first, onFirst }: Garden): Promise<readonly Measure[]> {
+  const { home, identity } = here;
+  const bare = wall({ file: 'ssh', args: ['-T', ...sshArguments(first, home), 'true'] });
+  const peer = { id: first.id, reach: first.reach, hostKey: first.hostKey };
+  const session = async (pulses: number) => {
+    const result = await syncWith(peer, { home, identity });
+    if (result.pulses !== pulses) throw new Error(`a session with ${result.pulses} new pulses instead of ${pulses}`);
+    return result.ms;
+  };
+  await syncWith(peer, { home, identity });
+  const quiet = await inTurn(() => session(0), bare, ROUNDS);
+  const news = await inTurn(
+    async () => {
+      await run(onFirst('divide'));
+      return session(1);
+    },
+    bare,
+    ROUNDS_WITH_NEWS,
+  );
+  return [
+    ratioOf('sync session with nothing new, against `ssh host true`', 'ms', quiet, 1.5),
+    reported('sync session with one new pulse, against `ssh host true`', 'ms', ...news),
+  ];
+}
