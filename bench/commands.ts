@@ -11,6 +11,11 @@ export async function measureCommands({ onFirst }: Garden): Promise<readonly Mea
   return [
     ratioOf('cell --help, against `node -e 0`', 'ms', await inTurn(wall(help), empty, ROUNDS), 5),
     // On a cell, which its ticks keep up to date; elsewhere the cells are asked first.
-    ratioOf('cell status on a cell, against `node -e 0`', 'ms', await inTurn(wall(onFirst('status')), empty, ROUNDS), 5),
+    ratioOf(
+      'cell status on a cell, against `node -e 0`',
+      'ms',
+      await inTurn(wall(onFirst('status')), empty, ROUNDS),
+      5,
+    ),
   ];
 }

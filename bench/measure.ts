@@ -57,7 +57,8 @@ export function run({ file, args, env, cwd }: Command): Promise<Ran> {
     });
     child.on('close', (code, signal) => {
       if (code === 0) resolve({ ms, stdout, stderr });
-      else reject(new Error(`${file} ${args.join(' ')} ended with ${code ?? signal}: ${(stderr || stdout).slice(-800)}`));
+      else
+        reject(new Error(`${file} ${args.join(' ')} ended with ${code ?? signal}: ${(stderr || stdout).slice(-800)}`));
     });
   });
 }
@@ -106,7 +107,12 @@ export async function peakMemory(command: Command): Promise<number> {
 }
 
 /** A goal for the ratio. */
-export function ratioOf(name: string, unit: string, [value, baseline]: readonly [number, number], most: number): Measure {
+export function ratioOf(
+  name: string,
+  unit: string,
+  [value, baseline]: readonly [number, number],
+  most: number,
+): Measure {
   const ratio = value / baseline;
   return { name, unit, value, baseline, ratio, goal: `ratio <= ${most}`, ok: ratio <= most };
 }
@@ -125,5 +131,13 @@ export function atMost(
 
 /** A figure without a goal. */
 export function reported(name: string, unit: string, value: number, baseline: number | null = null): Measure {
-  return { name, unit, value, baseline, ratio: baseline === null ? null : value / baseline, goal: 'reported', ok: null };
+  return {
+    name,
+    unit,
+    value,
+    baseline,
+    ratio: baseline === null ? null : value / baseline,
+    goal: 'reported',
+    ok: null,
+  };
 }

@@ -32,7 +32,9 @@ export async function measureResident({ first, cell }: Garden): Promise<readonly
 
 function isFunction(pid: number): boolean {
   try {
-    return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').some((line) => line.startsWith('CELL_FUNCTION='));
+    return readFileSync(`/proc/${pid}/environ`, 'utf8')
+      .split('\0')
+      .some((line) => line.startsWith('CELL_FUNCTION='));
   } catch {
     return true; // it ended meanwhile
   }

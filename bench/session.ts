@@ -2,6 +2,7 @@
  * A sync session as a tick has it, in process over the system's `ssh`, beside `ssh host true` with the same options. With
  * nothing new the greeting is all of it; with a new pulse, as after each beat of the other, a Node answers there.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { sshArguments, syncWith } from '../src/memory/sync.ts';
 import type { Garden } from './garden.ts';
 import { inTurn, type Measure, ratioOf, reported, run, wall } from './measure.ts';
@@ -14,9 +15,13 @@ export async function measureSession({ here, first, onFirst }: Garden): Promise<
   const bare = wall({ file: 'ssh', args: ['-T', ...sshArguments(first, home), 'true'] });
   const peer = { id: first.id, reach: first.reach, hostKey: first.hostKey };
   const session = async (pulses: number) => {
+    const began = performance.now();
     const result = await syncWith(peer, { home, identity });
+    // The result is there before ssh has ended; the baseline waits for that, and so does a tick.
+    while (process.getActiveResourcesInfo().includes('ProcessWrap')) await sleep(1);
+    const ms = performance.now() - began;
     if (result.pulses !== pulses) throw new Error(`a session with ${result.pulses} new pulses instead of ${pulses}`);
-    return result.ms;
+    return ms;
   };
   await syncWith(peer, { home, identity });
   const quiet = await inTurn(() => session(0), bare, ROUNDS);

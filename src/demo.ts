@@ -15,6 +15,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { readGenome } from '../genome/read.ts';
 import type { Genome } from '../genome/schema.ts';
 import { destroyedText, destroyOrganism } from './destroy.ts';
+import { freePort } from './effects/services.ts';
 import { CellError } from './errors.ts';
 import { genomeOf, type Here, lineageOf, openHome, systemRandom } from './here.ts';
 import { type Load, type LoadReport, startLoad } from './load.ts';
@@ -117,19 +118,8 @@ async function prepare(folder: string): Promise<{ genome: Genome; file: string }
   await cp(example, folder, { recursive: true });
   const text = await readFile(join(example, 'genome.demo.yaml'), 'utf8');
   const file = join(folder, 'genome.yaml');
-  await writeFile(file, text.replace(/^( *port: )5381$/m, `$1${await freeDnsPort()}`));
+  await writeFile(file, text.replace(/^( *port: )5381$/m, `$1${await freePort('127.0.0.1')}`));
   return { genome: (await readGenome(file)).genome, file };
-}
-
-function freeDnsPort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 5381));
-    });
-  });
 }
 
 export function client(genome: Genome) {

@@ -63,6 +63,8 @@ export async function syncWith(peer: Peer, { home, identity, patience }: SyncOpt
     child.on('close', () => resolve());
   });
   try {
+    // A peer that is gone closes the pipe; why is told by what ssh says, not by this stream.
+    child.stdin.on('error', () => {});
     child.stdin.write(`${digestOf(memory)}\n`);
     const same = (await firstLine(child.stdout)) === SAME;
     if (same) child.stdin.end();

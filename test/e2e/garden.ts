@@ -7,6 +7,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../../src/effects/services.ts';
 import type { Status } from '../../src/status.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -43,7 +44,7 @@ export async function plant(
 ): Promise<Garden> {
   const folder = mkdtempSync(join(tmpdir(), 'cell-garden-'));
   const home = join(folder, '.cell');
-  const dnsPort = await freePort();
+  const dnsPort = await freePort('127.0.0.1');
   const network = `127.${100 + Math.floor(Math.random() * 20)}.${Math.floor(Math.random() * 256)}.0/24`;
   const source = join(ROOT, 'genome/examples', example);
   cpSync(source, folder, { recursive: true });
@@ -142,15 +143,4 @@ export async function plant(
     },
   };
   return garden;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
 }

@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkInvariants } from '../../src/decide/invariants.ts';
+import { freePort } from '../../src/effects/services.ts';
 import { dial } from '../../src/effects/ssh.ts';
 import { CellError } from '../../src/errors.ts';
 import { type Here, lineageOf, openHome } from '../../src/here.ts';
@@ -102,7 +103,7 @@ export async function newOrganism(options: Options = {}): Promise<Organism> {
     string,
   ];
   const base = `127.${90 + Math.floor(Math.random() * 10)}.${Math.floor(Math.random() * 256)}`;
-  const dnsPort = await freePort();
+  const dnsPort = await freePort('127.0.0.1');
   const genomeFile = join(folder, 'genome.yaml');
   mkdirSync(tmp);
   cpSync(join(import.meta.dirname, 'functions'), join(folder, 'functions'), { recursive: true });
@@ -342,15 +343,4 @@ function listeningOn(base: string, dnsPort: number): string[] {
       const number = Number.parseInt(port, 16);
       return address.startsWith(`${base}.`) || number === dnsPort ? [`${address}:${number}`] : [];
     });
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 }

@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { vi } from 'vitest';
+import { freePort } from '../../src/effects/services.ts';
 
 // Programs start and stop in these tests, on computers that have other things to do as well.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -70,7 +71,7 @@ export class Stage {
     const folder = options.folder ?? join(this.root, cell, name);
     await mkdir(folder, { recursive: true });
     await cp(join(EXAMPLES, this.example, 'functions'), folder, { recursive: true });
-    const port = await freePort();
+    const port = await freePort(HOST);
     const env = {
       PATH: process.env.PATH,
       HOST,
@@ -192,17 +193,6 @@ export function rows({ json }: Answer, key: string): Record<string, unknown>[] {
 /** A number in an answer. */
 export function figure({ json }: Answer, key: string): number {
   return Number((json as Record<string, unknown>)[key]);
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, HOST, () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 /** Waits until something holds; says what was waited for when it never does. */
