@@ -1,4 +1,5 @@
 /** `systemctl`, found on PATH: systemd's own, or what a local machine has in its place. */
+import { execFile } from 'node:child_process';
 import { CellError } from '../errors.ts';
 
 /** Beyond what systemd itself gives a unit to stop (TimeoutStopSec) and an ingress to finish its requests. */
@@ -11,9 +12,7 @@ export interface Answer {
 }
 
 /** Runs it and gives its answer, whatever the exit code. Throws REMOTE_FAILED when it cannot be run or hangs. */
-export async function askSystemctl(args: readonly string[]): Promise<Answer> {
-  // Late: most ticks ask nothing.
-  const { execFile } = await import('node:child_process');
+export function askSystemctl(args: readonly string[]): Promise<Answer> {
   return new Promise((resolve, reject) => {
     execFile('systemctl', [...args], { timeout: SYSTEMCTL_TIMEOUT_MS }, (error, stdout, stderr) => {
       const code = error === null ? 0 : error.code;

@@ -32,8 +32,7 @@ export function digestOf(memory: Pick<Memory, 'home' | 'dir'>): string {
 
 /** Keeps the digest where the shell finds it. Called after whatever may have changed it. */
 export function keepDigest(memory: Pick<Memory, 'home' | 'dir'>): void {
-  // Not flushed: each tick writes it anew.
-  replaceFile(join(memory.home, 'digest'), `${digestOf(memory)}\n`, 0o644, false);
+  replaceFile(join(memory.home, 'digest'), `${digestOf(memory)}\n`);
 }
 
 /** The first line of a stream; what came behind it is put back. Throws SYNC_FAILED or TIMEOUT. */

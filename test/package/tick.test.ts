@@ -10,7 +10,12 @@ const DIST = join(import.meta.dirname, '../../dist');
 const STATIC = /\b(?:from|import)\s*"(\.[^"]+\.js)"/g;
 const LATE = /\bimport\("(\.[^"]+\.js)"\)/g;
 /** Words that only the library's own code holds. */
-const MARKS = { pulumi: 'pulumirpc', ssh2: 'hmac-sha2-512-etm@openssh.com', yaml: 'YAMLParseError', zod: 'invalid_union' };
+const MARKS = {
+  pulumi: 'pulumirpc',
+  ssh2: 'hmac-sha2-512-etm@openssh.com',
+  yaml: 'YAMLParseError',
+  zod: 'invalid_union',
+};
 
 function loaded(entry: string, ways: readonly RegExp[]): ReadonlyMap<string, string> {
   const seen = new Map<string, string>();
