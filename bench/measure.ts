@@ -70,11 +70,17 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? high : (low + high) / 2;
 }
 
-/** Medians of two things in turn, A B B A A B …, after one of each that does not count (caches, first accesses). */
+/** For times that fall into two heaps, between which a median jumps from run to run: a middle of the quicker heap. */
+export function lowerQuartile(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 2] ?? Number.NaN;
+}
+
+/** Medians (or another middle) of two things in turn, A B B A A B …, after one of each that does not count (caches, first accesses). */
 export async function inTurn(
   a: () => Promise<number> | number,
   b: () => Promise<number> | number,
   rounds: number,
+  middle: (values: readonly number[]) => number = median,
 ): Promise<readonly [a: number, b: number]> {
   const [as, bs]: [number[], number[]] = [[], []];
   for (let round = -1; round < rounds; round++) {
@@ -84,7 +90,7 @@ export async function inTurn(
       if (round >= 0) (one === a ? as : bs).push(ms);
     }
   }
-  return [median(as), median(bs)];
+  return [middle(as), middle(bs)];
 }
 
 /** Wall time of a command, for `inTurn`. */
