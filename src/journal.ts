@@ -35,6 +35,11 @@ export interface Pause {
 }
 export type Steps<S extends Saga> = readonly (readonly [name: string, step: Step<S>])[];
 
+/** A saga before its first step. */
+export function newSaga<Kind extends Saga['kind']>(now: number, id: string, kind: Kind, step: string): Saga<Kind> {
+  return { v: 1, id, kind, step, due: 0, failures: 0, lastFailure: null, startedAt: now, phases: {} };
+}
+
 export interface Journal {
   save(saga: Saga): Promise<void>;
   remove(id: string): Promise<void>;

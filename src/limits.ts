@@ -30,6 +30,3 @@ export const DNS_VISIBLE_MS = 30_000;
 
 /** Concurrent sync sessions of one tick: each is a process, and a small machine has one core. */
 export const SYNC_PARALLEL = 4;
-
-/** Lines of output kept from a hook or a remote command that failed. */
-export const TAIL_LINES = 20;

@@ -13,7 +13,7 @@ import { generateHostKey } from './effects/keys.ts';
 import { CellError, explain } from './errors.ts';
 import { fence, reclaim } from './fence.ts';
 import { type Here, lineageOf, say } from './here.ts';
-import { type RunContext, type RunOutcome, run, type Saga } from './journal.ts';
+import { newSaga, type RunContext, type RunOutcome, run, type Saga } from './journal.ts';
 import { STEP_ATTEMPTS } from './limits.ts';
 import { canTakeBack, mitosis, takingBack } from './mitosis.ts';
 import type { Action, Lineage } from './model.ts';
@@ -42,7 +42,7 @@ export async function perform(here: Here, genome: Genome, action: Action, option
     case 'absorb': {
       const child = (await lineageOf(here)).cells[action.child];
       const saga: Apoptosis = {
-        ...fresh(here, `a-${child?.birth ?? action.child}`, 'absorb', 'enter'),
+        ...newSaga(here.clock(), `a-${child?.birth ?? action.child}`, 'absorb', 'enter'),
         child: action.child,
         functions: child?.functions ?? [],
         why: action.why,
@@ -71,26 +71,12 @@ async function throttle(here: Here, genome: Genome, name: string, level: number)
   return result.ok ? `${name} throttled to ${level}` : result.why;
 }
 
-function fresh<Kind extends Saga['kind']>(here: Here, id: string, kind: Kind, step: string): Saga<Kind> {
-  return {
-    v: 1,
-    id,
-    kind,
-    step,
-    due: 0,
-    failures: 0,
-    lastFailure: null,
-    startedAt: here.clock(),
-    phases: {},
-  };
-}
-
 /** Plans a division and writes the plan down, before anything of it is done. */
 async function conceive(here: Here, action: Extract<Action, { kind: 'divide' }>): Promise<Mitosis> {
   const lineage = await lineageOf(here);
   const birth = birthId(here.identity.id, lineage.folded[here.identity.id] ?? 0);
   const saga: Mitosis = {
-    ...fresh(here, birth, 'divide', 'reserve'),
+    ...newSaga(here.clock(), birth, 'divide', 'reserve'),
     birth,
     mode: action.mode,
     functions: [action.function, ...action.along],

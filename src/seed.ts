@@ -20,7 +20,7 @@ import { ensureIdentity } from './effects/keys.ts';
 import { resolveSecrets } from './effects/secrets.ts';
 import { CellError } from './errors.ts';
 import { type Here, hasHome, keepCredentials, keepSecrets, lineageOf, openHome, say, takeGenome } from './here.ts';
-import { type RunContext, run } from './journal.ts';
+import { newSaga, type RunContext, run } from './journal.ts';
 import { mitosis } from './mitosis.ts';
 import type { Cell } from './model.ts';
 import { type Progress, parentOf, seederDonor } from './parent.ts';
@@ -118,15 +118,7 @@ async function conceive(here: Here, genome: Genome): Promise<Mitosis | null> {
   if (Object.keys(lineage.cells).length > 0) return null;
   const who = firstCell(genome);
   const saga: Mitosis = {
-    v: 1,
-    id: who.birth,
-    kind: 'divide',
-    step: 'reserve',
-    due: 0,
-    failures: 0,
-    lastFailure: null,
-    startedAt: here.clock(),
-    phases: {},
+    ...newSaga(here.clock(), who.birth, 'divide', 'reserve'),
     birth: who.birth,
     mode: 'delegate',
     functions: [...who.functions],

@@ -5,24 +5,12 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { IngressRoute } from '../decide/routes.ts';
 import type { Layout } from '../layout.ts';
-import type { FunctionName } from '../model.ts';
 import { readIfThere, writeAtomic } from './files.ts';
 import { systemctl } from './systemctl.ts';
 
-export interface Upstream {
-  readonly address: string;
-  readonly port: number;
-}
-
-/** Matched by host name on the machine's HTTP port, or by a port of its own on the machine's address. */
-export type Route = ({ readonly domain: string } | { readonly port: number }) & {
-  readonly function: FunctionName;
-  /** Tried in this order. Empty: hold requests until a reload brings one. */
-  readonly upstreams: readonly Upstream[];
-  /** ms. */
-  readonly tryFor: number;
-};
+export type Route = IngressRoute;
 
 const UNIT = 'cell-ingress';
 
