@@ -91,6 +91,17 @@ const body = z
     maxCells: z.number().int().min(1).max(1000).default(3).meta(d('How many cells the organism may ever have at once')),
     maxMonthlyCost: money.prefault('50 USD').meta(d('What all machines together may cost a month: 120 USD')),
     heartbeat: duration.prefault('60s').meta(d('How often each cell senses, syncs and decides')),
+    schedule: z
+      .enum(['auto', 'cron', 'timer'])
+      .default('auto')
+      .meta(d('What keeps the heartbeat. auto: cron where it can say the interval, else a systemd timer')),
+    stemCells: z
+      .number()
+      .int()
+      .min(0)
+      .max(10)
+      .default(0)
+      .meta(d('Blank, booted machines kept ready, so that a division need not wait for one. They count as cells')),
   })
   .meta(d('How large the organism may become, and how fast it lives'));
 
@@ -153,14 +164,102 @@ export const localCloud = z.strictObject({
   /** So that cost caps can be tried at home. */
   monthly: money.prefault('0 USD').meta(d('What a machine is taken to cost a month')),
 });
-export const cloud = z.discriminatedUnion('provider', [localCloud]);
+
+/** Where SSH answers: the default port is left out of most genomes. */
+const sshAt = {
+  address: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9.:-]*$/, 'expected an address or a host name')
+    .meta(d('Its address or host name')),
+  port: z.number().int().min(1).max(65535).default(22).meta(d('Where its sshd answers')),
+  hostKey: authority.meta(d('The host key it answers with, pinned: ssh-ed25519 AAAA…')),
+};
+/** What a machine of one's own is taken to cost, so that the cap of the body holds for these, too. */
+const ownMonthly = money.prefault('0 USD').meta(d('What a machine is taken to cost a month'));
+/** A folder of .deb files beside the genome, carried to machines whose image lacks what a function or the cell needs. */
+const packages = z
+  .string()
+  .optional()
+  .meta(d('A folder of .deb files beside the genome, for what the image lacks; carried from parent to child'));
+
+export const hostsCloud = z.strictObject({
+  provider: z.literal('hosts').meta(d('Your own machines, reached by SSH')),
+  machines: z
+    .array(
+      z.strictObject({
+        ...sshAt,
+        user: z.string().default('root').meta(d('Who logs in: root, or somebody who may sudo without a password')),
+      }),
+    )
+    .min(1)
+    .meta(d('The machines that may become cells; each is claimed by one cell at a time')),
+  credentials: secretSource.meta(d('The private SSH key that opens them: file:PATH, env:NAME or command:LINE')),
+  packages,
+  monthly: ownMonthly,
+});
+
+export const nspawnCloud = z.strictObject({
+  provider: z.literal('nspawn').meta(d('A Linux box of your own that makes systemd-nspawn machines')),
+  box: z.strictObject(sshAt).meta(d('The box; `cell box` sets it up and makes the key that drives it')),
+  image: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9.-]*$/, 'expected the name of an image on the box, such as debian-13')
+    .default('debian-13')
+    .meta(d('The image machines start from')),
+  cpus: z.number().min(0.1).max(256).optional().meta(d('How many cores a machine may use; all when left out')),
+  memory: size.optional().meta(d('How much memory a machine may use; all when left out')),
+  credentials: secretSource.meta(d('The private SSH key that drives the box: file:PATH, env:NAME or command:LINE')),
+  packages,
+  monthly: ownMonthly,
+});
+export const cloud = z.discriminatedUnion('provider', [localCloud, hostsCloud, nspawnCloud]);
 
 export const localDns = z.strictObject({
   provider: z.literal('local').meta(d('A DNS server on this computer')),
   port: port.default(5380).meta(d('Its port on 127.0.0.1')),
   ttl: duration.prefault('5s').meta(d('How long answers may be kept; also how long a moved function is proxied')),
 });
-export const dns = z.discriminatedUnion('provider', [localDns]);
+
+export const rfc2136Dns = z.strictObject({
+  provider: z.literal('rfc2136').meta(d('A DNS server that takes dynamic updates: BIND, Knot, PowerDNS')),
+  server: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9.:-]*$/, 'expected an address or a host name')
+    .meta(d('The primary server of the zone, which takes the updates')),
+  port: z.number().int().min(1).max(65535).default(53).meta(d('Its port')),
+  key: z
+    .string()
+    .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/, 'expected the name of a TSIG key')
+    .meta(d('The name of the TSIG key')),
+  algorithm: z
+    .enum(['hmac-sha256', 'hmac-sha384', 'hmac-sha512'])
+    .default('hmac-sha256')
+    .meta(d('The algorithm of the TSIG key')),
+  credentials: secretSource.meta(d('The secret of the TSIG key in base64: file:PATH, env:NAME or command:LINE')),
+  ttl: duration.prefault('30s').meta(d('How long answers may be kept; also how long a moved function is proxied')),
+});
+export const dns = z.discriminatedUnion('provider', [localDns, rfc2136Dns]);
+
+/** What stands in front of the functions. */
+const ingress = z
+  .strictObject({
+    acme: z
+      .strictObject({
+        directory: z
+          .url('expected the URL of an ACME directory')
+          .default('https://acme-v02.api.letsencrypt.org/directory')
+          .meta(d('The ACME directory of the certificate authority')),
+        email: z.string().optional().meta(d('Where the authority writes to')),
+        roots: z
+          .string()
+          .optional()
+          .meta(d("A PEM file beside the genome: whom to trust as the authority's own server")),
+      })
+      .optional()
+      .meta(d('Certificates by ACME: domains answer HTTPS, and HTTP is redirected. Without it, HTTP only')),
+    metrics: z.boolean().default(false).meta(d('Serve the metrics at /.well-known/cell/metrics')),
+  })
+  .meta(d('How domains are served'));
 
 const health = z
   .strictObject({
@@ -204,12 +303,40 @@ const link = z
 /** Hooks around a move of data; each runs in the function's source folder with its environment. */
 const handover = z
   .strictObject({
+    dump: command
+      .optional()
+      .meta(d('Runs before the function stops: writes what cannot be copied as files into the folder $CELL_DUMP')),
+    restore: command.optional().meta(d('Runs at the new home before the function starts, with $CELL_DUMP')),
     merge: command.optional().meta(d('Runs where a replica came home; $CELL_FROM is the folder of its data')),
   })
   .meta(d('Hooks around a move of data'));
 
+const limits = z
+  .strictObject({
+    cpu: percent.optional().meta(d('Per cent of one core: 150% is a core and a half')),
+    memory: size.optional().meta(d('More is not given; a program that insists is ended and started again')),
+    tasks: z.number().int().min(1).optional().meta(d('How many threads and processes')),
+  })
+  .meta(d('What one function may use of its machine'));
+
 const functionGene = z.strictObject({
-  run: command.meta(d('The command line of the service; it listens on $HOST:$PORT')),
+  run: command
+    .optional()
+    .meta(d('The command line of the service; it listens on $HOST:$PORT. With `image`: the command in the container')),
+  image: z
+    .string()
+    .min(1)
+    .optional()
+    .meta(d('A container image that podman runs: docker.io/library/redis:8, or docker-archive:FILE from the source')),
+  packages: z
+    .array(z.string().regex(/^[a-z0-9][a-z0-9+.-]+$/, 'expected the name of a Debian package'))
+    .default([])
+    .meta(d('Debian packages that must be on its machine')),
+  limits: limits.prefault({}),
+  sandbox: z
+    .enum(['strict', 'off'])
+    .default('strict')
+    .meta(d("strict: its own user, no new privileges, writes only in its own folder; off: systemd's defaults")),
   source: z.string().optional().meta(d('A folder beside the genome, carried to every cell that performs the function')),
   /** Where other functions reach it on its cell's address; the program itself listens on $HOST:$PORT. */
   port: port.optional().meta(d("Where other functions reach it on its cell's address")),
@@ -263,6 +390,7 @@ export const genomeSchema = z.strictObject({
     .record(name, cloud)
     .meta(d('Where machines may be made, by a name of your own; the first cell takes the first')),
   dns: dns.meta(d('Who answers for the zone')),
+  ingress: ingress.prefault({}),
   vaults: z
     .array(z.strictObject({ git: z.string().min(1).meta(d('A git remote')) }))
     .default([])

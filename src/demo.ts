@@ -123,11 +123,14 @@ async function prepare(folder: string): Promise<{ genome: Genome; file: string }
 
 export function client(genome: Genome) {
   const [cloud] = Object.values(genome.clouds);
+  const { dns } = genome;
+  if (cloud?.provider !== 'local' || dns.provider !== 'local')
+    throw new Error('the demonstration lives on this computer');
   return {
     domain: genome.functions.api?.domain ?? genome.zone,
     path: '/search?q=cell',
-    dns: { address: '127.0.0.1', port: genome.dns.port, ttlMs: genome.dns.ttl },
-    httpPort: cloud?.httpPort ?? 8080,
+    dns: { address: '127.0.0.1', port: dns.port, ttlMs: dns.ttl },
+    httpPort: cloud.httpPort,
   };
 }
 

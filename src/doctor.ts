@@ -60,6 +60,7 @@ export async function doctor(genome: Genome | null): Promise<readonly Check[]> {
 function aboutGenome(genome: Genome): Promise<Check>[] {
   const clouds = Object.entries(genome.clouds).map(([name, gene]) =>
     check(`cloud ${name}`, false, async () => {
+      if (gene.provider !== 'local') return { found: gene.provider };
       const address = gene.network.replace(/\.0\/(16|24)$/, '.1');
       const free = await canListen(address, gene.sshPort);
       if (free) return { found: `${gene.provider}, addresses in ${gene.network}` };

@@ -93,7 +93,7 @@ export const services: Services = {
     await mkdir(folder, { recursive: true });
     const variables = environmentFile(functionEnvironment(functionName, what));
     const environment = await writeIfChanged(join(folder, '.env'), variables, 0o600);
-    const text = unitText(functionName, what.gene.run, folder);
+    const text = unitText(functionName, what.gene.run ?? '', folder);
     const unit = await writeIfChanged(fileOf(what.layout, functionName), text);
     // Also when nothing changed: a tick killed between the writing and this would leave systemd with the old text.
     await systemctl('daemon-reload');

@@ -1,9 +1,15 @@
 /** The compute providers, by the name that a genome calls them. A new one is a line here. */
 import type { CloudGene } from '../../genome/schema.ts';
+import { hostsCompute } from './hosts.ts';
 import { localCompute } from './local.ts';
 import type { ComputeProvider } from './machine.ts';
+import { nspawnCompute } from './nspawn.ts';
 
-const PROVIDERS: Readonly<Record<CloudGene['provider'], ComputeProvider>> = { local: localCompute };
+const PROVIDERS: Readonly<Record<CloudGene['provider'], ComputeProvider>> = {
+  local: localCompute,
+  hosts: hostsCompute,
+  nspawn: nspawnCompute,
+};
 
 export function computeProvider(name: CloudGene['provider']): ComputeProvider {
   return PROVIDERS[name];

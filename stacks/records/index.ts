@@ -1,8 +1,9 @@
 /** The DNS providers, by the name that a genome calls them. A new one is a line here. */
 import { localDns } from './local.ts';
 import type { DnsGene, DnsProvider } from './record.ts';
+import { rfc2136Dns } from './rfc2136.ts';
 
-const PROVIDERS: Readonly<Record<DnsGene['provider'], DnsProvider>> = { local: localDns };
+const PROVIDERS: Readonly<Record<DnsGene['provider'], DnsProvider>> = { local: localDns, rfc2136: rfc2136Dns };
 
 export function dnsProvider(name: DnsGene['provider']): DnsProvider {
   return PROVIDERS[name];
