@@ -1,12 +1,14 @@
 /**
- * Two projects. `unit`: files run side by side. `e2e`: whole organisms and the package, one file after the other, since
- * each of them measures time or takes all there is of a small machine.
+ * Three projects. `unit`: files run side by side. `e2e`: whole organisms and the package, one file after the other, since
+ * each of them measures time or takes all there is of a small machine. `lab`: real operating systems and servers, one
+ * file after the other; needs root on Linux and the packages that test/lab/needs.ts names.
  *
- * `npm test` runs both; `npm test -- --project unit` one; `npm test -- test/decide` a folder.
+ * `npm test` runs the first two; `npm run test:lab` the third; `npm test -- --project unit` one; `npm test -- test/decide` a folder.
  */
 import { defineConfig } from 'vitest/config';
 
 const SERIAL = ['test/e2e/**/*.test.ts', 'test/package/**/*.test.ts'];
+const LAB = ['test/lab/**/*.test.ts'];
 
 export default defineConfig({
   test: {
@@ -23,7 +25,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: SERIAL,
+          exclude: [...SERIAL, ...LAB],
           sequence: { groupOrder: 0 },
         },
       },
@@ -39,6 +41,23 @@ export default defineConfig({
           sequence: { groupOrder: 1 },
         },
       },
+      // Only when asked for: it makes machines, bridges and users of its own.
+      ...(process.env.CELL_LAB === undefined
+        ? []
+        : [
+            {
+              extends: true as const,
+              test: {
+                name: 'lab',
+                include: LAB,
+                fileParallelism: false,
+                maxWorkers: 1,
+                testTimeout: 180_000,
+                hookTimeout: 300_000,
+                sequence: { groupOrder: 2 },
+              },
+            },
+          ]),
     ],
   },
 });
