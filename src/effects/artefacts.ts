@@ -62,17 +62,31 @@ async function listing(folder: string, roots: readonly string[]): Promise<Artefa
 
 const CHECKSUMS = (artefact: Artefact) => artefact.files.map((file) => `${file.sha256}  ${file.path}\n`).join('');
 
-async function artefact(kind: Artefact['kind'], folder: string, roots: readonly string[]): Promise<Artefact> {
+/** A folder as an artefact. Throws ARTEFACT_CORRUPT when it lies in a store under another checksum. */
+export async function folderArtefact(
+  kind: Artefact['kind'],
+  folder: string,
+  roots: readonly string[],
+): Promise<Artefact> {
   const files = await listing(folder, roots);
   const lines = files.map((file) => `${file.sha256}  ${file.path}\n`).join('');
-  return { kind, folder, files, hash: createHash('sha256').update(lines).digest('hex') };
+  const hash = createHash('sha256').update(lines).digest('hex');
+  const stored = basename(folder);
+  if (/^[0-9a-f]{64}$/.test(stored) && stored !== hash) {
+    // What came to this machine whole is not whole any more: it must not go on to the next.
+    throw new CellError('ARTEFACT_CORRUPT', `The ${kind} on this machine is damaged`, {
+      why: `its content does not have the checksum it is named by, ${stored.slice(0, 12)}…`,
+      suggestion: 'Look at the disk. The cell makes no children until it is whole; `cell destroy CELL` takes it apart.',
+    });
+  }
+  return { kind, folder, files, hash };
 }
 
 /** The CLI this process runs from. Throws ARTEFACT_CORRUPT when it was not built. */
 export async function cliArtefact(): Promise<Artefact> {
   const folder = packageRoot();
   try {
-    return await artefact('cli', folder, ['bin/cell.js', 'dist', 'oclif.manifest.json', 'package.json']);
+    return await folderArtefact('cli', folder, ['bin/cell.js', 'dist', 'oclif.manifest.json', 'package.json']);
   } catch (cause) {
     throw new CellError('ARTEFACT_CORRUPT', 'The CLI has no bundle to put on machines', {
       why: `a part of it is missing below ${folder}`,
@@ -84,7 +98,7 @@ export async function cliArtefact(): Promise<Artefact> {
 
 /** The Node this process runs on. */
 export async function runtimeArtefact(): Promise<Artefact> {
-  return artefact('runtime', dirname(process.execPath), [basename(process.execPath)]);
+  return folderArtefact('runtime', dirname(process.execPath), [basename(process.execPath)]);
 }
 
 const PROBE = `printf 'os=%s\\narch=%s\\n' "$(uname -s)" "$(uname -m)"

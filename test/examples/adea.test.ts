@@ -187,9 +187,12 @@ describe('the log', () => {
   it('has every line it acknowledged after being killed', async () => {
     const write: Write = (n) => ({ method: 'POST', path: '/lines', json: { lines: [{ n }] } });
     const { acknowledged, again } = await killAndRestart(stage, await stage.start('log', 'log.js'), 'log.js', write);
-    const kept = new Set(rows(await again.get('/lines?limit=1000'), 'lines').map(({ n }) => n));
     expect(acknowledged.length).toBeGreaterThan(20);
-    for (const n of lastOf(acknowledged)) expect(kept).toContain(n);
+    // Asked for one by one: a fast disk keeps more lines than one answer may have.
+    for (const n of lastOf(acknowledged)) {
+      const found = rows(await again.get(`/lines?q=${encodeURIComponent(`"n":${n}}`)}`), 'lines');
+      expect(found.map((line) => line.n)).toEqual([n]);
+    }
   });
 });
 
