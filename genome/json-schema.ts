@@ -1,6 +1,7 @@
 /** The schema as JSON Schema, for completion and checks in editors. Written to genome.schema.json by schema.main.ts. */
 import { z } from 'zod';
-import { genomeSchema, type QuantityKind, quantities } from './schema.ts';
+import { genomeSchema } from './schema.ts';
+import { type QuantityKind, quantities } from './words.ts';
 
 const NUMBER = '\\d+(?:\\.\\d+)?\\s*';
 /** What units.ts parses, as patterns that an editor can check. */

@@ -6,85 +6,23 @@
  * editors show while one writes: run `node genome/schema.main.ts` after a change.
  */
 import { z } from 'zod';
-import { parseDuration, parseMoney, parsePercent, parseRate, parseSize } from './units.ts';
-
-const NAME = /^[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?$/;
-const HOSTNAME = /^(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
-const VARIABLE = /^[A-Z_][A-Z0-9_]*$/;
-
-export type QuantityKind = 'duration' | 'money' | 'percent' | 'size' | 'bound';
-/** Which schemas are quantities, so that a finding can offer the unit that was meant. Kept out of the JSON Schema. */
-export const quantities = z.registry<{ kind: QuantityKind }>();
-
-function unit<T>(kind: QuantityKind, parse: (text: string) => T | null, expected: string) {
-  return z
-    .string({ error: `expected ${expected}` })
-    .meta({ description: expected })
-    .register(quantities, { kind })
-    .transform((text, context): T => {
-      const value = parse(text);
-      if (value !== null) return value;
-      context.addIssue({ code: 'custom', message: `expected ${expected}` });
-      return z.NEVER;
-    });
-}
-
-/** A duration in ms. */
-export const duration = unit('duration', parseDuration, 'a duration with a unit, such as 250ms, 30s, 5m, 1h or 7d');
-/** Money in cents. */
-export const money = unit('money', parseMoney, 'an amount with a currency, such as 120 USD or 4.50 EUR');
-export const percent = unit('percent', parsePercent, 'a percentage, such as 40%');
-/** Bytes. */
-export const size = unit('size', parseSize, 'a size with a unit, such as 512MiB or 1GB');
-
-const BOUND = 'a number, or a quantity with a unit: 80%, 512MiB, 250ms, 100/s';
-/**
- * One end of a pair of bounds: a bare number, or a percentage, size, duration or rate.
- * A function's measure and its bounds must be of one kind; check.ts sees to that.
- */
-export const bound = z
-  .union([z.number().min(0), z.string()], { error: `expected ${BOUND}` })
-  .meta({ description: BOUND })
-  .register(quantities, { kind: 'bound' })
-  .transform((value, context): { kind: BoundKind; value: number } => {
-    if (typeof value === 'number') return { kind: 'number', value };
-    const parsers: [BoundKind, (text: string) => number | null][] = [
-      ['percent', parsePercent],
-      ['size', parseSize],
-      ['duration', parseDuration],
-      ['rate', parseRate],
-    ];
-    for (const [kind, parse] of parsers) {
-      const parsed = parse(value);
-      if (parsed !== null) return { kind, value: parsed };
-    }
-    context.addIssue({ code: 'custom', message: `expected ${BOUND}` });
-    return z.NEVER;
-  });
-export type BoundKind = 'number' | 'percent' | 'size' | 'duration' | 'rate';
-
-export const name = z
-  .string()
-  .regex(NAME, 'expected a name: lower-case letters, digits and dashes, beginning with a letter, at most 32');
-export const hostname = z.string().regex(HOSTNAME, 'expected a domain name in lower case, such as www.example.org');
-const port = z
-  .number()
-  .int()
-  .min(1024, 'expected a port from 1024 to 65535')
-  .max(65535, 'expected a port from 1024 to 65535');
-const command = z.string().min(1, 'expected a command line');
-const webPath = z.string().startsWith('/', 'expected a path that begins with /, such as /health');
-const variable = z.string().regex(VARIABLE, 'expected a variable name in capitals, such as API_TOKEN');
-const authority = z
-  .string()
-  .regex(/^ssh-ed25519 [A-Za-z0-9+/]+=*(?: .*)?$/, 'expected an OpenSSH public key: ssh-ed25519 AAAA… comment');
-/** Where a secret comes from; never the secret itself. */
-export const secretSource = z
-  .string()
-  .regex(/^(?:env:[A-Z_][A-Z0-9_]*|file:.+|command:.+)$/, 'expected env:NAME, file:PATH or command:LINE');
-
-/** What editors show for a field. */
-const d = (description: string) => ({ description });
+import { cloud, dns, ingress } from './places.ts';
+import {
+  authority,
+  bound,
+  command,
+  d,
+  duration,
+  hostname,
+  money,
+  name,
+  percent,
+  port,
+  secretSource,
+  size,
+  variable,
+  webPath,
+} from './words.ts';
 
 const body = z
   .strictObject({
@@ -147,119 +85,6 @@ const governance = z
       .meta(d("Who may open a shell on a cell. The seeder's key is one without being listed")),
   })
   .meta(d('Who may change the genome, and who may log in'));
-
-export const localCloud = z.strictObject({
-  provider: z.literal('local').meta(d('Machines that are processes on this computer')),
-  network: z
-    .string()
-    .regex(/^127\.\d{1,3}\.\d{1,3}\.0\/(?:16|24)$/, 'expected a loopback network, such as 127.77.0.0/16')
-    .default('127.77.0.0/16')
-    .meta(d('Loopback addresses that machines may take')),
-  sshPort: port.default(2222).meta(d('Where machines answer SSH')),
-  httpPort: port.default(8080).meta(d('Where machines answer HTTP for their domains')),
-  runtime: z
-    .enum(['host', 'none'])
-    .default('host')
-    .meta(d("host: machines come with this computer's Node; none: with nothing, so an imprint brings the runtime too")),
-  /** So that cost caps can be tried at home. */
-  monthly: money.prefault('0 USD').meta(d('What a machine is taken to cost a month')),
-});
-
-/** Where SSH answers: the default port is left out of most genomes. */
-const sshAt = {
-  address: z
-    .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9.:-]*$/, 'expected an address or a host name')
-    .meta(d('Its address or host name')),
-  port: z.number().int().min(1).max(65535).default(22).meta(d('Where its sshd answers')),
-  hostKey: authority.meta(d('The host key it answers with, pinned: ssh-ed25519 AAAA…')),
-};
-/** What a machine of one's own is taken to cost, so that the cap of the body holds for these, too. */
-const ownMonthly = money.prefault('0 USD').meta(d('What a machine is taken to cost a month'));
-/** A folder of .deb files beside the genome, carried to machines whose image lacks what a function or the cell needs. */
-const packages = z
-  .string()
-  .optional()
-  .meta(d('A folder of .deb files beside the genome, for what the image lacks; carried from parent to child'));
-
-export const hostsCloud = z.strictObject({
-  provider: z.literal('hosts').meta(d('Your own machines, reached by SSH')),
-  machines: z
-    .array(
-      z.strictObject({
-        ...sshAt,
-        user: z.string().default('root').meta(d('Who logs in: root, or somebody who may sudo without a password')),
-      }),
-    )
-    .min(1)
-    .meta(d('The machines that may become cells; each is claimed by one cell at a time')),
-  credentials: secretSource.meta(d('The private SSH key that opens them: file:PATH, env:NAME or command:LINE')),
-  packages,
-  monthly: ownMonthly,
-});
-
-export const nspawnCloud = z.strictObject({
-  provider: z.literal('nspawn').meta(d('A Linux box of your own that makes systemd-nspawn machines')),
-  box: z.strictObject(sshAt).meta(d('The box; `cell box` sets it up and makes the key that drives it')),
-  image: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9.-]*$/, 'expected the name of an image on the box, such as debian-13')
-    .default('debian-13')
-    .meta(d('The image machines start from')),
-  cpus: z.number().min(0.1).max(256).optional().meta(d('How many cores a machine may use; all when left out')),
-  memory: size.optional().meta(d('How much memory a machine may use; all when left out')),
-  credentials: secretSource.meta(d('The private SSH key that drives the box: file:PATH, env:NAME or command:LINE')),
-  packages,
-  monthly: ownMonthly,
-});
-export const cloud = z.discriminatedUnion('provider', [localCloud, hostsCloud, nspawnCloud]);
-
-export const localDns = z.strictObject({
-  provider: z.literal('local').meta(d('A DNS server on this computer')),
-  port: port.default(5380).meta(d('Its port on 127.0.0.1')),
-  ttl: duration.prefault('5s').meta(d('How long answers may be kept; also how long a moved function is proxied')),
-});
-
-export const rfc2136Dns = z.strictObject({
-  provider: z.literal('rfc2136').meta(d('A DNS server that takes dynamic updates: BIND, Knot, PowerDNS')),
-  server: z
-    .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9.:-]*$/, 'expected an address or a host name')
-    .meta(d('The primary server of the zone, which takes the updates')),
-  port: z.number().int().min(1).max(65535).default(53).meta(d('Its port')),
-  key: z
-    .string()
-    .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/, 'expected the name of a TSIG key')
-    .meta(d('The name of the TSIG key')),
-  algorithm: z
-    .enum(['hmac-sha256', 'hmac-sha384', 'hmac-sha512'])
-    .default('hmac-sha256')
-    .meta(d('The algorithm of the TSIG key')),
-  credentials: secretSource.meta(d('The secret of the TSIG key in base64: file:PATH, env:NAME or command:LINE')),
-  ttl: duration.prefault('30s').meta(d('How long answers may be kept; also how long a moved function is proxied')),
-});
-export const dns = z.discriminatedUnion('provider', [localDns, rfc2136Dns]);
-
-/** What stands in front of the functions. */
-const ingress = z
-  .strictObject({
-    acme: z
-      .strictObject({
-        directory: z
-          .url('expected the URL of an ACME directory')
-          .default('https://acme-v02.api.letsencrypt.org/directory')
-          .meta(d('The ACME directory of the certificate authority')),
-        email: z.string().optional().meta(d('Where the authority writes to')),
-        roots: z
-          .string()
-          .optional()
-          .meta(d("A PEM file beside the genome: whom to trust as the authority's own server")),
-      })
-      .optional()
-      .meta(d('Certificates by ACME: domains answer HTTPS, and HTTP is redirected. Without it, HTTP only')),
-    metrics: z.boolean().default(false).meta(d('Serve the metrics at /.well-known/cell/metrics')),
-  })
-  .meta(d('How domains are served'));
 
 const health = z
   .strictObject({

@@ -2,8 +2,8 @@
  * What was probably meant: the nearest known word, or the same quantity with the unit it should have.
  */
 import { closest, distance } from 'fastest-levenshtein';
-import type { QuantityKind } from './schema.ts';
 import { parseDuration, parseMoney, parsePercent, parseRate, parseSize } from './units.ts';
+import type { QuantityKind } from './words.ts';
 
 /** Longer words are no typing mistakes of a key, and comparing them takes time in the square of their length. */
 const MAX_WORD = 64;

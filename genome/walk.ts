@@ -4,7 +4,8 @@
  */
 import type { $ZodType, $ZodTypes } from 'zod/v4/core';
 import type { Path } from './finding.ts';
-import { genomeSchema, type QuantityKind, quantities } from './schema.ts';
+import { genomeSchema } from './schema.ts';
+import { type QuantityKind, quantities } from './words.ts';
 
 export interface Allowed {
   /** Keys of a mapping with fixed keys. */

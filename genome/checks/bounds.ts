@@ -1,5 +1,6 @@
 /** Measures: each has a source, and bounds that are in order, of one kind, and of the kind that is measured. */
-import type { Bound, BoundKind, Genome, Measure } from '../schema.ts';
+import type { Bound, Genome, Measure } from '../schema.ts';
+import type { BoundKind } from '../words.ts';
 import type { Report } from './complaint.ts';
 
 /** What cells measure by themselves, and in what. */

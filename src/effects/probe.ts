@@ -4,8 +4,8 @@
  * node:http and not fetch: loading undici would cost a tick 15 ms.
  */
 import { request } from 'node:http';
-import type { BoundKind } from '../../genome/schema.ts';
 import { parseDuration, parsePercent, parseRate, parseSize } from '../../genome/units.ts';
+import type { BoundKind } from '../../genome/words.ts';
 import { messageOf } from '../errors.ts';
 
 export type Outcome<T> = { readonly value: T } | { readonly why: string };

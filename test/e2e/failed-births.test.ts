@@ -5,8 +5,8 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { pulsesOf } from '../../src/pulse.ts';
-import { begin, end, expectOne, livingOf, orderAway, settled } from './drill.ts';
-import { MAX_CELLS, newOrganism } from './support.ts';
+import { begin, end, expectOne, livingOf, orderAway, settled } from '../courses/drill.ts';
+import { MAX_CELLS, newOrganism } from '../courses/organism.ts';
 
 test.concurrent.for(['web', 'api'])(
   '%s never becomes healthy on the child',

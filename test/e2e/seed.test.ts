@@ -7,8 +7,8 @@ import { expect, test } from 'vitest';
 import { journalIn } from '../../src/journal.ts';
 import { STEPS } from '../../src/mitosis.ts';
 import type { Mitosis } from '../../src/saga.ts';
-import { expectNothingLeft, expectTidy, settled } from './drill.ts';
-import { newOrganism } from './support.ts';
+import { expectNothingLeft, expectTidy, settled } from '../courses/drill.ts';
+import { newOrganism } from '../courses/organism.ts';
 
 const KILLED = 137;
 
@@ -52,7 +52,7 @@ test('killed at any moment, the same command goes on', { timeout: 120_000 }, asy
   onTestFinished(organism.close);
   // A seeding takes some seconds; these moments lie in all of its parts.
   for (const after of [150, 300, 450, 600, 900, 1200, 1500, 2000, 2500]) {
-    await organism.cell(['seed', '--yes', '-g', join(organism.folder, 'genome.yaml')], {}, after);
+    await organism.cell(['seed', '--yes', '-g', join(organism.ground.folder, 'genome.yaml')], {}, after);
   }
   const ran = await organism.seed();
   expect(ran.code, ran.stderr).toBe(0);

@@ -10,6 +10,8 @@ describe('a genome that is right', () => {
       maxCells: 4,
       maxMonthlyCost: { cents: 12_000, currency: 'USD' },
       heartbeat: 60_000,
+      schedule: 'auto',
+      stemCells: 0,
     });
     expect(genome?.functions.web?.pressure.cpu?.bounds[1]).toEqual({ kind: 'percent', value: 80 });
   });

@@ -1,17 +1,15 @@
 /**
- * A small organism for drills, in a folder, a loopback network and with a DNS port of its own: two functions that count
+ * A small organism for drills on a ground of its own (local machines, or real ones in the lab): two functions that count
  * what they serve, `web` (moved by a division) and `api` (run in both cells).
  *
  * What is watched from outside, by the kernel's own lists: processes (/proc), ports (/proc/net/tcp), folders. `close`
  * ends all of it, whatever state a test left it in.
  */
 import { spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkInvariants } from '../../src/decide/invariants.ts';
-import { freePort } from '../../src/effects/services.ts';
 import { dial } from '../../src/effects/ssh.ts';
 import { CellError } from '../../src/errors.ts';
 import { type Here, lineageOf, openHome } from '../../src/here.ts';
@@ -22,6 +20,7 @@ import type { Cell, Lineage } from '../../src/model.ts';
 import { pulsesOf } from '../../src/pulse.ts';
 import type { Mitosis } from '../../src/saga.ts';
 import { syncEverybody } from '../../src/sync.ts';
+import { type Ground, localGround, type Machine } from './ground.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 export const ORGANISM = 'drill';
@@ -49,10 +48,8 @@ export interface Process {
 }
 
 export interface Organism {
-  readonly folder: string;
+  readonly ground: Ground;
   readonly home: string;
-  readonly network: string;
-  readonly dnsPort: number;
   /** A file with the name of the only cell on which functions become healthy. */
   readonly sick: string;
   /** The CLI as a user runs it. */
@@ -85,6 +82,8 @@ export interface Organism {
   running(name: string): readonly string[];
   /** What the functions noticed that must not be: two at once. */
   trace(): string;
+  /** Ends a machine as a power cut does. */
+  cutPower(one: { readonly reach: Machine['reach'] | null; readonly birth: string }): Promise<void>;
   /** Whether the key of an imprint still opens its machine. */
   opens(saga: Mitosis): Promise<boolean>;
   /** What is wrong with the organism as it is now. */
@@ -92,21 +91,13 @@ export interface Organism {
   close(): Promise<void>;
 }
 
-export async function newOrganism(options: Options = {}): Promise<Organism> {
-  const folder = mkdtempSync(join(tmpdir(), 'cell-e2e-'));
-  const [home, tmp, trace, sick] = ['.cell', 'tmp', 'trace', 'sick'].map((name) => join(folder, name)) as [
-    string,
-    string,
-    string,
-    string,
-  ];
-  const base = `127.${90 + Math.floor(Math.random() * 10)}.${Math.floor(Math.random() * 256)}`;
-  const dnsPort = await freePort('127.0.0.1');
-  const genomeFile = join(folder, 'genome.yaml');
-  mkdirSync(tmp);
-  cpSync(join(import.meta.dirname, 'functions'), join(folder, 'functions'), { recursive: true });
-  writeFileSync(genomeFile, genome({ base, dnsPort, trace, sick, ...options }));
-  const env = { ...process.env, TMPDIR: tmp, NO_COLOR: '1', CELL_HOME: home };
+export async function newOrganism(options: Options = {}, on_: () => Promise<Ground> = localGround): Promise<Organism> {
+  const ground = await on_();
+  const home = join(ground.folder, '.cell');
+  const genomeFile = join(ground.folder, 'genome.yaml');
+  cpSync(join(import.meta.dirname, 'functions'), join(ground.folder, 'functions'), { recursive: true });
+  writeFileSync(genomeFile, genome(ground, options));
+  const env = { ...process.env, ...ground.env, NO_COLOR: '1', CELL_HOME: home };
   const loads = new Set<Load>();
   let known: Here | null = null;
 
@@ -115,12 +106,9 @@ export async function newOrganism(options: Options = {}): Promise<Organism> {
     await syncEverybody(await here());
     return lineageOf(await here());
   };
-  const machine = (one: Pick<Cell, 'reach'>, ...path: string[]) => join(one.reach.root, ...path);
+  const machine = (one: Machine, ...path: string[]) => join(ground.rootOf(one), ...path);
   const on = async (one: Cell, command: string) => run('ssh', ['-T', ...sshArguments(one, home), command], env);
-  const processes = () =>
-    allProcesses().filter(
-      ({ line, env: its }) => line.includes(folder) || [...its.values()].some((value) => value.includes(folder)),
-    );
+  const processes = () => allProcesses().filter(ground.owns);
   const killAll = () => {
     for (const { pid } of processes()) {
       try {
@@ -133,11 +121,9 @@ export async function newOrganism(options: Options = {}): Promise<Organism> {
   // Also when the runner is interrupted.
   process.on('exit', killAll);
   const organism: Organism = {
-    folder,
+    ground,
     home,
-    network: `${base}.0/24`,
-    dnsPort,
-    sick,
+    sick: ground.meeting.sick,
     cell: (args, more = {}, killAfterMs) =>
       run(process.execPath, [join(ROOT, 'bin/cell.js'), ...args], { ...env, ...more }, killAfterMs),
     seed: (fault) =>
@@ -183,8 +169,8 @@ export async function newOrganism(options: Options = {}): Promise<Organism> {
         domain: `${name}.${ORGANISM}.test`,
         path: '/',
         rate,
-        dns: { address: '127.0.0.1', port: dnsPort, ttlMs: TTL_MS },
-        httpPort: 8080,
+        dns: { ...ground.dns, ttlMs: TTL_MS },
+        httpPort: ground.httpPort,
         random: Math.random,
       });
       loads.add(load);
@@ -200,16 +186,19 @@ export async function newOrganism(options: Options = {}): Promise<Organism> {
       }
     },
     processes,
-    listening: () => listeningOn(base, dnsPort),
-    files: () =>
-      [home, tmp].flatMap((path) => (existsSync(path) ? readdirSync(path, { recursive: true }).map(String) : [])),
+    listening: ground.listening,
+    files: () => [home, ...ground.keeps].flatMap((path) => (existsSync(path) ? readdirSync(path).map(String) : [])),
     running(name) {
       const theirs = processes().filter(
         (one) => one.env.get('CELL_FUNCTION') === name && one.line.includes('server.js'),
       );
       return [...new Set(theirs.map((one) => one.env.get('CELL_NAME') ?? ''))];
     },
-    trace: () => (existsSync(trace) ? readFileSync(trace, 'utf8') : ''),
+    trace: () => (existsSync(ground.meeting.trace) ? readFileSync(ground.meeting.trace, 'utf8') : ''),
+    async cutPower({ reach, birth }) {
+      if (reach === null) throw new Error('no machine was made');
+      await ground.cutPower({ reach, birth });
+    },
     async opens(saga) {
       if (saga.reach === null || saga.child === null) throw new Error('the saga has no child');
       const hostKeys = [saga.firstHostKey.publicKey, saga.child.hostKey];
@@ -238,7 +227,7 @@ export async function newOrganism(options: Options = {}): Promise<Organism> {
       killAll();
       process.off('exit', killAll);
       await organism.until('its processes end', () => processes().length === 0);
-      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+      await ground.remove();
     },
   };
   return organism;
@@ -261,7 +250,7 @@ async function told(organism: Organism): Promise<string> {
   }
 }
 
-function genome(of: Options & { base: string; dnsPort: number; trace: string; sick: string }): string {
+function genome({ places, meeting }: Ground, { heartbeat, deadAfter }: Options): string {
   const common = (name: string, alone: string) => `
   ${name}:
     run: exec node server.js
@@ -269,15 +258,14 @@ function genome(of: Options & { base: string; dnsPort: number; trace: string; si
     domain: ${name}.${ORGANISM}.test
     health: { http: /health, every: 500ms, timeout: 2s, within: 4s }
     data: [./data]
-    env: { ALONE_AT: '${alone}', TRACE: '${of.trace}', SICK: '${of.sick}' }`;
+    env: { ALONE_AT: '${alone}', TRACE: '${meeting.trace}', SICK: '${meeting.sick}' }`;
   return `organism: ${ORGANISM}
 zone: ${ORGANISM}.test
-body: { maxCells: ${MAX_CELLS}, heartbeat: ${of.heartbeat ?? '1s'} }
+body: { maxCells: ${MAX_CELLS}, heartbeat: ${heartbeat ?? '1s'} }
 rhythm: { settle: 1s, hold: 2s, refractory: 1s, calm: 1h, jitter: 100ms }
-healing: { suspectAfter: 2s, deadAfter: ${of.deadAfter ?? '60s'}, aloneAfter: 5m }
-clouds: { here: { provider: local, network: ${of.base}.0/24 } }
-dns: { provider: local, port: ${of.dnsPort}, ttl: ${TTL_MS / 1000}s }
-functions:${common('web', `${of.base}.254:7999`)}
+healing: { suspectAfter: 2s, deadAfter: ${deadAfter ?? '60s'}, aloneAfter: 5m }
+${places(TTL_MS)}
+functions:${common('web', meeting.aloneAt)}
     divide: delegate
 ${common('api', '')}
     port: ${API_PORT}
@@ -323,22 +311,4 @@ function allProcesses(): Process[] {
     }
   }
   return found;
-}
-
-/** From /proc/net/tcp: addresses are hexadecimal, in the byte order of the computer; state 0A listens. */
-function listeningOn(base: string, dnsPort: number): string[] {
-  return readFileSync('/proc/net/tcp', 'utf8')
-    .split('\n')
-    .slice(1)
-    .flatMap((line) => {
-      const [, local = '', , state] = line.trim().split(/\s+/);
-      const [hex = '', port = ''] = local.split(':');
-      if (state !== '0A') return [];
-      const address = [...hex.matchAll(/../g)]
-        .map(([byte]) => Number.parseInt(byte, 16))
-        .reverse()
-        .join('.');
-      const number = Number.parseInt(port, 16);
-      return address.startsWith(`${base}.`) || number === dnsPort ? [`${address}:${number}`] : [];
-    });
 }

@@ -5,7 +5,7 @@ import type { Load } from '../../src/load.ts';
 import type { Cell, Lineage } from '../../src/model.ts';
 import type { Mitosis } from '../../src/saga.ts';
 import type { Status } from '../../src/status.ts';
-import { MAX_CELLS, type Organism } from './support.ts';
+import { MAX_CELLS, type Organism } from './organism.ts';
 import { type Watch, watch } from './watch.ts';
 
 /** Requests a second of each client. */

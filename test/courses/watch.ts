@@ -4,7 +4,7 @@
  */
 import { Resolver } from 'node:dns/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ORGANISM, type Organism } from './support.ts';
+import { ORGANISM, type Organism } from './organism.ts';
 
 export interface Watch {
   /** Ends it and gives what was seen that must not be. */
@@ -18,7 +18,7 @@ export function watch(organism: Organism): Watch {
   const seen: string[] = [];
   const began = Date.now();
   const resolver = new Resolver({ timeout: 2_000, tries: 2 });
-  resolver.setServers([`127.0.0.1:${organism.dnsPort}`]);
+  resolver.setServers([`${organism.ground.dns.address}:${organism.ground.dns.port}`]);
   let on = true;
   const note = (what: string) => seen.push(`${((Date.now() - began) / 1000).toFixed(2)} s: ${what}`);
 

@@ -1,0 +1,116 @@
+/** The part of the schema that says where an organism lives: machines, DNS, and what stands in front of its functions. */
+import { z } from 'zod';
+import { authority, d, duration, money, port, secretSource, size } from './words.ts';
+
+export const localCloud = z.strictObject({
+  provider: z.literal('local').meta(d('Machines that are processes on this computer')),
+  network: z
+    .string()
+    .regex(/^127\.\d{1,3}\.\d{1,3}\.0\/(?:16|24)$/, 'expected a loopback network, such as 127.77.0.0/16')
+    .default('127.77.0.0/16')
+    .meta(d('Loopback addresses that machines may take')),
+  sshPort: port.default(2222).meta(d('Where machines answer SSH')),
+  httpPort: port.default(8080).meta(d('Where machines answer HTTP for their domains')),
+  runtime: z
+    .enum(['host', 'none'])
+    .default('host')
+    .meta(d("host: machines come with this computer's Node; none: with nothing, so an imprint brings the runtime too")),
+  /** So that cost caps can be tried at home. */
+  monthly: money.prefault('0 USD').meta(d('What a machine is taken to cost a month')),
+});
+
+/** Where SSH answers: the default port is left out of most genomes. */
+const sshAt = {
+  address: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9.:-]*$/, 'expected an address or a host name')
+    .meta(d('Its address or host name')),
+  port: z.number().int().min(1).max(65535).default(22).meta(d('Where its sshd answers')),
+  hostKey: authority.meta(d('The host key it answers with, pinned: ssh-ed25519 AAAA…')),
+};
+/** What a machine of one's own is taken to cost, so that the cap of the body holds for these, too. */
+const ownMonthly = money.prefault('0 USD').meta(d('What a machine is taken to cost a month'));
+/** A folder of .deb files beside the genome, carried to machines whose image lacks what a function or the cell needs. */
+const packages = z
+  .string()
+  .optional()
+  .meta(d('A folder of .deb files beside the genome, for what the image lacks; carried from parent to child'));
+
+export const hostsCloud = z.strictObject({
+  provider: z.literal('hosts').meta(d('Your own machines, reached by SSH')),
+  machines: z
+    .array(
+      z.strictObject({
+        ...sshAt,
+        user: z.string().default('root').meta(d('Who logs in: root, or somebody who may sudo without a password')),
+      }),
+    )
+    .min(1)
+    .meta(d('The machines that may become cells; each is claimed by one cell at a time')),
+  credentials: secretSource.meta(d('The private SSH key that opens them: file:PATH, env:NAME or command:LINE')),
+  packages,
+  monthly: ownMonthly,
+});
+
+export const nspawnCloud = z.strictObject({
+  provider: z.literal('nspawn').meta(d('A Linux box of your own that makes systemd-nspawn machines')),
+  box: z.strictObject(sshAt).meta(d('The box; `cell box` sets it up and makes the key that drives it')),
+  image: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9.-]*$/, 'expected the name of an image on the box, such as debian-13')
+    .default('debian-13')
+    .meta(d('The image machines start from')),
+  cpus: z.number().min(0.1).max(256).optional().meta(d('How many cores a machine may use; all when left out')),
+  memory: size.optional().meta(d('How much memory a machine may use; all when left out')),
+  credentials: secretSource.meta(d('The private SSH key that drives the box: file:PATH, env:NAME or command:LINE')),
+  packages,
+  monthly: ownMonthly,
+});
+export const cloud = z.discriminatedUnion('provider', [localCloud, hostsCloud, nspawnCloud]);
+
+export const localDns = z.strictObject({
+  provider: z.literal('local').meta(d('A DNS server on this computer')),
+  port: port.default(5380).meta(d('Its port on 127.0.0.1')),
+  ttl: duration.prefault('5s').meta(d('How long answers may be kept; also how long a moved function is proxied')),
+});
+
+export const rfc2136Dns = z.strictObject({
+  provider: z.literal('rfc2136').meta(d('A DNS server that takes dynamic updates: BIND, Knot, PowerDNS')),
+  server: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9.:-]*$/, 'expected an address or a host name')
+    .meta(d('The primary server of the zone, which takes the updates')),
+  port: z.number().int().min(1).max(65535).default(53).meta(d('Its port')),
+  key: z
+    .string()
+    .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/, 'expected the name of a TSIG key')
+    .meta(d('The name of the TSIG key')),
+  algorithm: z
+    .enum(['hmac-sha256', 'hmac-sha384', 'hmac-sha512'])
+    .default('hmac-sha256')
+    .meta(d('The algorithm of the TSIG key')),
+  credentials: secretSource.meta(d('The secret of the TSIG key in base64: file:PATH, env:NAME or command:LINE')),
+  ttl: duration.prefault('30s').meta(d('How long answers may be kept; also how long a moved function is proxied')),
+});
+export const dns = z.discriminatedUnion('provider', [localDns, rfc2136Dns]);
+
+/** What stands in front of the functions. */
+export const ingress = z
+  .strictObject({
+    acme: z
+      .strictObject({
+        directory: z
+          .url('expected the URL of an ACME directory')
+          .default('https://acme-v02.api.letsencrypt.org/directory')
+          .meta(d('The ACME directory of the certificate authority')),
+        email: z.string().optional().meta(d('Where the authority writes to')),
+        roots: z
+          .string()
+          .optional()
+          .meta(d("A PEM file beside the genome: whom to trust as the authority's own server")),
+      })
+      .optional()
+      .meta(d('Certificates by ACME: domains answer HTTPS, and HTTP is redirected. Without it, HTTP only')),
+    metrics: z.boolean().default(false).meta(d('Serve the metrics at /.well-known/cell/metrics')),
+  })
+  .meta(d('How domains are served'));
