@@ -32,6 +32,8 @@ export interface Saga<Kind extends OpenSaga['kind'] = OpenSaga['kind']> {
 export type Step<S extends Saga> = (saga: S) => Promise<void> | Promise<Pause>;
 export interface Pause {
   readonly goOnAt: number;
+  /** The same step again then, and not the next one. */
+  readonly again?: true;
 }
 export type Steps<S extends Saga> = readonly (readonly [name: string, step: Step<S>])[];
 
@@ -94,9 +96,10 @@ export async function run<S extends Saga>(saga: S, steps: Steps<S>, context: Run
     const began = context.now();
     context.onStep?.(saga, name, null);
     let pause: number | undefined;
+    let again = false;
     try {
       const asked = await step(saga);
-      pause = typeof asked === 'object' ? asked.goOnAt : undefined;
+      if (typeof asked === 'object') ({ goOnAt: pause, again = false } = asked);
     } catch (error) {
       saga.failures += 1;
       saga.lastFailure = explain(error);
@@ -110,7 +113,7 @@ export async function run<S extends Saga>(saga: S, steps: Steps<S>, context: Run
     saga.lastFailure = null;
     context.onStep?.(saga, name, ms);
     context.beforeRecord?.(name);
-    const next = steps[index + 1];
+    const next = again ? steps[index] : steps[index + 1];
     if (next === undefined) break;
     saga.step = next[0];
     saga.due = pause ?? 0;

@@ -25,6 +25,9 @@ export const STEP_ATTEMPTS = 3;
 /** Between two attempts at a step; doubled each time. */
 export const STEP_RETRY_MS = 2_000;
 
+/** How often a stem cell is looked at: it costs one log-in, and a dead one costs the next division its advantage. */
+export const STEM_LOOK_MS = 600_000;
+
 /** DNS must show a new record within this, or rewiring counts as failed. */
 export const DNS_VISIBLE_MS = 30_000;
 

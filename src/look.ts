@@ -4,8 +4,10 @@ import { computeProvider } from '../stacks/machines/index.ts';
 import type { Beat } from './beat.ts';
 import { CellError } from './errors.ts';
 import { type Here, lineageOf } from './here.ts';
-import type { View } from './model.ts';
+import type { Saga } from './journal.ts';
+import type { OpenSaga, View } from './model.ts';
 import { pulsesOf } from './pulse.ts';
+import { readyIn } from './saga.ts';
 import type { Sensed } from './sense.ts';
 
 export async function look(here: Here, genome: Genome, sensed: Sensed, beat: Beat): Promise<View> {
@@ -27,7 +29,13 @@ export async function look(here: Here, genome: Genome, sensed: Sensed, beat: Bea
     pulses: pulsesOf(here),
     senses: sensed.senses,
     memory: beat.tick,
-    sagas: (await here.journal.open()).map(({ id, kind, step, due }) => ({ id, kind, step, due })),
+    sagas: (await here.journal.open()).map(openSaga),
     monthlyCents,
   };
+}
+
+function openSaga(saga: Saga): OpenSaga {
+  const { id, kind, step, due } = saga;
+  const cloud = readyIn(saga);
+  return { id, kind, step, due, ...(cloud === null ? {} : { ready: cloud }) };
 }

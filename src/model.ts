@@ -56,7 +56,10 @@ export type Deed =
     }
   /** First entry of a cell's feed: I am the one of that birth. */
   | { readonly kind: 'born'; readonly birth: BirthId; readonly parent: CellId; readonly key: PublicKey }
-  /** An attempt to make a machine. Costs one of the budget until `abandon`, or for good by `birth`. */
+  /**
+   * An attempt to make a machine. Costs one of the budget until `abandon`, or for good by `birth`. For no function: a
+   * stem cell, kept blank until a division takes it.
+   */
   | {
       readonly kind: 'reserve';
       readonly birth: BirthId;
@@ -173,8 +176,19 @@ export interface Lineage {
 export interface Ledger {
   /** Every attempt there ever was, by birth: who pays for it, and what became of it. */
   readonly births: Readonly<
-    Record<BirthId, { readonly by: CellId; readonly stack: string; readonly state: 'open' | 'born' | 'abandoned' }>
+    Record<
+      BirthId,
+      {
+        readonly by: CellId;
+        readonly stack: string;
+        readonly state: 'open' | 'born' | 'abandoned';
+        /** Of an attempt for no function, a stem cell: the slot it fills. */
+        readonly slot?: number;
+      }
+    >
   >;
+  /** Who may keep which stem cells (decide/slots.ts). */
+  readonly slots: Readonly<Record<CellId, readonly number[]>>;
   /** Who said the birth of a cell; `parent` of a cell changes when its parent is fenced, this does not. */
   readonly bearers: Readonly<Record<CellId, CellId>>;
   /** Who took over from a cell that is gone. */
@@ -296,10 +310,12 @@ export interface View {
 
 export interface OpenSaga {
   readonly id: string;
-  readonly kind: 'divide' | 'absorb';
+  readonly kind: 'divide' | 'absorb' | 'stem';
   readonly step: string;
   /** When the next step may run: a wait for a TTL, or a retry. */
   readonly due: number;
+  /** Of a stem cell that is ready: the cloud it is in. It is under way no more, and `due` is when it is looked at again. */
+  readonly ready?: string;
 }
 
 /** What a decision asks for. Performed by the tick in one exhaustive switch. */
@@ -315,8 +331,14 @@ export type Action =
       readonly cloud: string;
       /** How much of my budget the child gets. */
       readonly budget: number;
+      /** The stem cell it is made of, which is paid for. */
+      readonly stem?: BirthId;
       readonly why: string;
     }
+  /** Make a stem cell. */
+  | { readonly kind: 'stem'; readonly cloud: string; readonly why: string }
+  /** Destroy a stem cell: what it cost comes back. */
+  | { readonly kind: 'release'; readonly birth: BirthId; readonly why: string }
   | { readonly kind: 'wilt'; readonly why: string }
   | { readonly kind: 'absorb'; readonly child: CellId; readonly why: string }
   | { readonly kind: 'fence'; readonly child: CellId; readonly why: string }

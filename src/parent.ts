@@ -13,7 +13,7 @@ import { BOOT_POLL_MS, BOOT_TIMEOUT_MS } from './limits.ts';
 import { syncWith } from './memory/sync.ts';
 import type { Birth } from './model.ts';
 import { receiver } from './receive.ts';
-import type { Absorber, Donor, Mitosis, Parent } from './saga.ts';
+import type { Absorber, Donor, Mitosis, Parent, Stem } from './saga.ts';
 import { hush } from './traffic.ts';
 import { unmake } from './unmake.ts';
 import { speak } from './voice.ts';
@@ -32,22 +32,28 @@ export async function parentOf(
   const { seeder } = await lineageOf(here);
   const own = await recipientOf(here.home);
 
-  async function knock(saga: Mitosis): Promise<Remote> {
+  const childIn = (saga: Mitosis | Stem) => (saga.kind === 'divide' ? saga.child : null);
+
+  async function knock(saga: Mitosis | Stem): Promise<Remote> {
     if (saga.reach === null) throw new Error(`saga ${saga.id} has no machine yet`);
-    const hostKeys = [saga.firstHostKey.publicKey, ...(saga.child === null ? [] : [saga.child.hostKey])];
+    const child = childIn(saga);
+    const hostKeys = [saga.firstHostKey.publicKey, ...(child === null ? [] : [child.hostKey])];
     return dial(saga.reach, { privateKey: saga.imprintKey.privateKey, hostKeys });
   }
 
   /** A machine that was just made may not answer yet. */
-  async function knockUntilItOpens(saga: Mitosis): Promise<Remote> {
+  async function knockUntilItOpens(saga: Mitosis | Stem): Promise<Remote> {
     // Counted from when it was made, not from each attempt: what has not booted by then will not.
     const { reserve = 0, body = 0 } = saga.phases;
     const deadline = saga.startedAt + reserve + body + BOOT_TIMEOUT_MS;
+    // A stem cell has booted long before it is taken or looked at again.
+    const fresh = saga.kind === 'divide' ? saga.stem !== true : saga.step !== 'keep';
     for (;;) {
       try {
         return await knock(saga);
       } catch (error) {
-        const booting = error instanceof CellError && error.code === 'MACHINE_UNREACHABLE' && saga.child === null;
+        const booting =
+          error instanceof CellError && error.code === 'MACHINE_UNREACHABLE' && fresh && childIn(saga) === null;
         if (!booting || here.clock() > deadline) throw error;
         await sleep(BOOT_POLL_MS);
       }

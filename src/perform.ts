@@ -19,7 +19,8 @@ import { canTakeBack, mitosis, takingBack } from './mitosis.ts';
 import type { Action, Lineage } from './model.ts';
 import { cellDonor, parentOf } from './parent.ts';
 import { repeat } from './pulse.ts';
-import type { Apoptosis, Mitosis } from './saga.ts';
+import type { Apoptosis, Making, Mitosis, Parent, Stem } from './saga.ts';
+import { answers, differentiated, newStem, stemBack, stemSteps } from './stem.ts';
 
 export interface PerformOptions extends Pick<RunContext, 'afterStep' | 'beforeRecord'> {
   /** Holds the cell's lock for longer; false when it was lost, and then nothing more may be done. */
@@ -34,7 +35,18 @@ export async function perform(here: Here, genome: Genome, action: Action, option
     case 'relax':
       return throttle(here, genome, action.function, 0);
     case 'divide':
-      return goOn(here, genome, await conceive(here, action), options);
+      return divideInto(here, genome, action, options);
+    case 'stem': {
+      const stem = newStem(here.clock(), await nextBirth(here), action, keyPair);
+      await here.journal.save(stem);
+      return goOn(here, genome, stem, options);
+    }
+    case 'release': {
+      const stem = await stemIn(here, action.birth);
+      return stem === null
+        ? `nothing to release: ${action.birth}`
+        : goOn(here, genome, await ending(here, stem, action.why), options);
+    }
     case 'wilt':
       await say(here, { kind: 'wilt', why: action.why });
       await letIn(here);
@@ -71,10 +83,42 @@ async function throttle(here: Here, genome: Genome, name: string, level: number)
   return result.ok ? `${name} throttled to ${level}` : result.why;
 }
 
+type Division = Extract<Action, { kind: 'divide' }>;
+
+/** With a stem cell where there is one that answers; one that does not is given up, and pays for another machine. */
+async function divideInto(here: Here, genome: Genome, action: Division, options: PerformOptions): Promise<string> {
+  const stem = action.stem === undefined ? null : await stemIn(here, action.stem);
+  if (stem === null) return goOn(here, genome, await conceive(here, action), options);
+  const parent = await parentOf(here, genome, cellDonor(here, genome));
+  const alive = await answers(parent, stem).finally(() => parent.hangUp());
+  if (alive) {
+    const division = differentiated(here.clock(), stem, action);
+    await here.journal.save(division);
+    return goOn(here, genome, division, options);
+  }
+  const line = await goOn(here, genome, await ending(here, stem, 'it does not answer'), options);
+  const left = (await lineageOf(here)).cells[here.identity.id]?.budget ?? 0;
+  return left < 1 ? line : goOn(here, genome, await conceive(here, action), options);
+}
+
+async function stemIn(here: Here, birth: string): Promise<Stem | null> {
+  return ((await here.journal.open()).find(({ id, kind }) => id === birth && kind === 'stem') as Stem) ?? null;
+}
+
+/** From here on it is no stem cell for anybody, whenever this process is killed. */
+async function ending(here: Here, stem: Stem, why: string): Promise<Stem> {
+  const ended: Stem = { ...stem, step: 'takeBack', due: 0, failures: 0, lastFailure: why };
+  await here.journal.save(ended);
+  return ended;
+}
+
+async function nextBirth(here: Here): Promise<string> {
+  return birthId(here.identity.id, (await lineageOf(here)).folded[here.identity.id] ?? 0);
+}
+
 /** Plans a division and writes the plan down, before anything of it is done. */
-async function conceive(here: Here, action: Extract<Action, { kind: 'divide' }>): Promise<Mitosis> {
-  const lineage = await lineageOf(here);
-  const birth = birthId(here.identity.id, lineage.folded[here.identity.id] ?? 0);
+async function conceive(here: Here, action: Division): Promise<Mitosis> {
+  const birth = await nextBirth(here);
   const saga: Mitosis = {
     ...newSaga(here.clock(), birth, 'divide', 'reserve'),
     birth,
@@ -94,7 +138,7 @@ async function conceive(here: Here, action: Extract<Action, { kind: 'divide' }>)
   return saga;
 }
 
-export function keyPair(): Mitosis['imprintKey'] {
+export function keyPair(): Making['imprintKey'] {
   const { privatePem, publicKey } = generateHostKey();
   return { privateKey: privatePem, publicKey };
 }
@@ -120,6 +164,7 @@ async function goOn(here: Here, genome: Genome, saga: Saga, options: PerformOpti
     }
     if (saga.kind === 'absorb')
       return await absorbed(here, genome, saga as Apoptosis, await run(saga as Apoptosis, apoptosis(parent), context));
+    if (saga.kind === 'stem') return await stemmed(here, genome, saga as Stem, parent, context);
     const division = saga as Mitosis;
     if (division.step !== 'takeBack' && isGone(await lineageOf(here), division.child?.id)) {
       // It died on the way and was fenced: what it had is ours again, and what stood still for it goes on here.
@@ -149,6 +194,26 @@ function isGone(lineage: Lineage, id: string | undefined): boolean {
   return id !== undefined && lineage.cells[id]?.state === 'gone';
 }
 
+async function stemmed(here: Here, genome: Genome, stem: Stem, parent: Parent, context: RunContext): Promise<string> {
+  const attempts = (await lineageOf(here)).cells[here.identity.id]?.attempts ?? [];
+  if (stem.step !== 'reserve' && stem.step !== 'takeBack' && !attempts.includes(stem.birth)) {
+    await here.journal.remove(stem.id);
+    return `stem cell ${stem.id} ended: nothing is open for it`;
+  }
+  const reason = stem.lastFailure;
+  const outcome = await run(stem, stem.step === 'takeBack' ? stemBack(parent) : stemSteps(parent), context);
+  if (outcome.kind === 'waiting') return `stem cell ${stem.id} is ready`;
+  if (outcome.kind === 'done') return `stem cell ${stem.id} taken back: ${reason}`;
+  if (outcome.failures < STEP_ATTEMPTS || stem.step === 'takeBack') return told(stem, outcome);
+  // A machine that did not come up counts as a failed birth; one that died later does not.
+  if (outcome.step !== 'keep') await noteFailure(here, genome);
+  const ended = await ending(here, stem, explain(outcome.error));
+  const back = await run(ended, stemBack(parent), context);
+  return back.kind === 'done'
+    ? `stem cell ${stem.id} taken back at ${outcome.step}: ${explain(outcome.error)}`
+    : told(ended, back);
+}
+
 /** A child that dies while it is taken in is fenced: there is nobody left to hand anything back. */
 async function absorbed(here: Here, genome: Genome, saga: Apoptosis, outcome: RunOutcome): Promise<string> {
   if (outcome.kind !== 'failed' || outcome.failures < STEP_ATTEMPTS) return told(saga, outcome);
@@ -159,6 +224,11 @@ async function absorbed(here: Here, genome: Genome, saga: Apoptosis, outcome: Ru
   const line = await fence(here, genome, saga.child, why);
   await here.journal.remove(saga.id);
   return line;
+}
+
+async function noteFailure(here: Here, genome: Genome): Promise<void> {
+  const beat = await beatOf(here);
+  await keepBeat(here, { ...beat, tick: noteBirth(beat.tick, false, here.clock(), genome.rhythm.settle) });
 }
 
 /** What the breaker learns, and figures for whoever asks how long each phase took. */

@@ -1,6 +1,6 @@
 /**
- * What the two sagas remember, and what they need of whoever performs them: a parent that is a cell, or a seeder. The
- * stories are mitosis.ts and apoptosis.ts, their steps are in steps/, and parent.ts makes the parents.
+ * What the sagas remember, and what they need of whoever performs them: a parent that is a cell, or a seeder. The
+ * stories are mitosis.ts, stem.ts and apoptosis.ts, their steps are in steps/, and parent.ts makes the parents.
  */
 import type { Genome } from '../genome/schema.ts';
 import type { Engine } from '../stacks/engines/engine.ts';
@@ -10,19 +10,33 @@ import type { Credentials, Secrets } from './here.ts';
 import type { Saga } from './journal.ts';
 import type { Birth, BirthId, Cell, CellId, Deed, DivideMode, FunctionName, Lineage, PublicKey } from './model.ts';
 
-/** What the saga remembers. Holds private keys until `close`: the journal is readable by its owner only. */
-export interface Mitosis extends Saga<'divide'> {
+/** A machine in the making, with its private keys: the journal is readable by its owner only. */
+export interface Making {
   readonly birth: BirthId;
-  readonly mode: DivideMode;
-  /** What moves or is run in both; the first is why the child exists (all of them for the first cell). */
-  readonly functions: readonly FunctionName[];
   readonly cloud: string;
-  readonly budget: number;
   readonly why: string;
   readonly imprintKey: { readonly privateKey: string; readonly publicKey: PublicKey };
   /** The host key the machine is made with; the child replaces it. */
   readonly firstHostKey: { readonly privateKey: string; readonly publicKey: PublicKey };
   reach: Birth['reach'] | null;
+}
+
+/** A stem cell, from its reservation until a division takes it. */
+export interface Stem extends Saga<'stem'>, Making {}
+
+/** The cloud of a stem cell that is ready, else null. One that did not answer when it was looked at is not. */
+export function readyIn(saga: Saga): string | null {
+  return saga.kind === 'stem' && saga.step === 'keep' && saga.failures === 0 ? (saga as Stem).cloud : null;
+}
+
+/** What the saga remembers. Keeps its keys until `close`. */
+export interface Mitosis extends Saga<'divide'>, Making {
+  readonly mode: DivideMode;
+  /** What moves or is run in both; the first is why the child exists (all of them for the first cell). */
+  readonly functions: readonly FunctionName[];
+  readonly budget: number;
+  /** It began with a stem cell, at its imprint. */
+  readonly stem?: true;
   child: Birth | null;
   /** When the last function was given. */
   givenAt: number | null;
@@ -48,7 +62,7 @@ export interface Parent {
   /** Destroys the machine of a birth, by its stack and by its tags. */
   unmake(birth: BirthId): Promise<void>;
   /** A connection to the child, opened with the imprint key and kept for the saga. */
-  reachChild(saga: Mitosis): Promise<Remote>;
+  reachChild(saga: Mitosis | Stem): Promise<Remote>;
   /** Whether a key opens the machine. */
   opens(saga: Mitosis): Promise<boolean>;
   sync(child: Birth): Promise<void>;

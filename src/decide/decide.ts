@@ -3,8 +3,8 @@
  * the same decision; the tick performs it, the simulator too.
  *
  * At most one thing that changes the organism is asked for at a time, in this order: fence a dead child, go on with what
- * was begun, take a wilting child in, clear up a lost attempt, go when ordered, divide, merge back. Throttling goes
- * beside any of these. Frozen, nothing is done at all.
+ * was begun, take a wilting child in, clear up a lost attempt, go when ordered, divide, merge back, see to stem cells.
+ * Throttling goes beside any of these. Frozen, nothing is done at all.
  */
 import type { Action, Decision, FunctionMemory, FunctionName, Level, Random, TickMemory, View } from '../model.ts';
 import { blockers, division } from './division.ts';
@@ -13,7 +13,9 @@ import { listen } from './hearing.ts';
 import { type Balance, balance, isBreach, relaxed, relief } from './homeostasis.ts';
 import { CALM, recall } from './memory.ts';
 import { childrenOf, merge } from './merging.ts';
+import { underWay } from './ready.ts';
 import { functionLevel } from './sense.ts';
+import { keepStems, releaseBefore } from './stems.ts';
 import { span } from './words.ts';
 
 /** Longer than any pause between two attempts at a step. */
@@ -54,7 +56,7 @@ export function decide(view: View, now: number, random: Random): Decision {
   course.memory = rest(view, { ...course.memory, calmSince: calmSince(view, course.memory, now) }, now);
   const before = course.actions.length;
   upkeep(view, course, now);
-  const busy = course.actions.length > before || view.sagas.length > 0;
+  const busy = course.actions.length > before || underWay(view).length > 0;
   grow(view, course, wanting, busy, now, random);
   return course;
 }
@@ -170,7 +172,7 @@ function upkeep(view: View, course: Course, now: number): void {
     course.actions.push({ kind: 'fence', child: child.id, why });
     return;
   }
-  const [saga] = [...view.sagas].sort((a, b) => a.due - b.due || (a.id < b.id ? -1 : 1));
+  const [saga] = [...underWay(view)].sort((a, b) => a.due - b.due || (a.id < b.id ? -1 : 1));
   if (saga !== undefined) {
     const what = `${saga.kind} at step ${saga.step}`;
     const wait = saga.due - now;
@@ -192,7 +194,7 @@ function upkeep(view: View, course: Course, now: number): void {
     explain(`absorbing: ${why}`);
     return;
   }
-  const [lost] = view.self.attempts;
+  const lost = view.self.attempts.find((birth) => !view.sagas.some((open) => open.id === birth));
   if (lost !== undefined) {
     const why = `nothing goes on with the attempt ${lost}`;
     course.actions.push({ kind: 'reclaim', birth: lost, why });
@@ -220,7 +222,16 @@ function grow(view: View, course: Course, wanting: Wanting[], busy: boolean, now
   const { action, why, intent } = merge(view, course.memory, now, random);
   explain('cell', why);
   course.memory = { ...course.memory, intent: busy ? null : intent };
-  if (action !== null && !busy) course.actions.push(action);
+  if (busy) return;
+  // What it keeps for others to come goes before it does.
+  const released = action === null ? null : releaseBefore(view);
+  if (action !== null && released === null) {
+    course.actions.push(action);
+    return;
+  }
+  const stems = released ?? keepStems(view, course.memory, now);
+  if (stems.why !== null) explain('cell', stems.why);
+  if (stems.action !== null) course.actions.push(stems.action);
 }
 
 /** The one that is waiting already, else the worst, else the longest in breach. */

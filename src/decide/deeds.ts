@@ -8,6 +8,7 @@
 import type { Cell, CellId, Deed, Entry } from '../model.ts';
 import type { Draft } from './draft.ts';
 import * as d from './draft.ts';
+import { ALL_SLOTS, shared } from './slots.ts';
 
 export type Verdict =
   | 'done'
@@ -97,6 +98,7 @@ function genesis(draft: Draft, deed: Of<'genesis'>): Verdict {
   draft.maxCells = deed.maxCells;
   draft.seeder = { id: draft.seederId, key: deed.key, recipient: deed.recipient, budget: deed.maxCells };
   for (const name of deed.functions) draft.homes[name] = [draft.seederId];
+  draft.slots[draft.seederId] = ALL_SLOTS;
   return 'done';
 }
 
@@ -121,7 +123,9 @@ function reserve(draft: Draft, by: CellId, deed: Of<'reserve'>): Verdict {
   if (owner !== undefined) return contradicted(draft, `the stack ${deed.stack} is ${owner}'s`);
   d.addBudget(draft, by, -1);
   d.setAttempts(draft, by, [...d.attemptsOf(draft, by), deed.birth]);
-  draft.births[deed.birth] = { by, stack: deed.stack, state: 'open' };
+  const filled = d.filledBy(draft, by);
+  const slot = deed.function === null ? (draft.slots[by] ?? []).find((one) => !filled.includes(one)) : undefined;
+  draft.births[deed.birth] = { by, stack: deed.stack, state: 'open', ...(slot === undefined ? {} : { slot }) };
   draft.owners[deed.stack] = by;
   return 'done';
 }
@@ -157,6 +161,9 @@ function birth(draft: Draft, by: CellId, deed: Of<'birth'>, at: number): Verdict
   if (draft.cells[child.id] !== undefined) return contradicted(draft, `${child.id} was born before`);
   close(draft, by, child.birth, 'born');
   d.addBudget(draft, by, -budget);
+  const halves = shared(draft.slots[by] ?? [], d.filledBy(draft, by), { parent: d.budgetOf(draft, by), child: budget });
+  draft.slots[by] = halves.parent;
+  draft.slots[child.id] = halves.child;
   draft.bearers[child.id] = by;
   draft.cells[child.id] = {
     ...child,

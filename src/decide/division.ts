@@ -2,6 +2,7 @@
 import type { FunctionGene } from '../../genome/schema.ts';
 import type { Action, FunctionName, TickMemory, View } from '../model.ts';
 import { shareOf } from './budget.ts';
+import { stemFor, underWay } from './ready.ts';
 import { span } from './words.ts';
 
 /** What forbids a division. One that passes by itself is worth keeping a throttle for. */
@@ -27,15 +28,18 @@ export function blockers(view: View, name: FunctionName, memory: TickMemory, now
   }
   if (self.state !== 'living' && self.state !== 'born') found.push(lasting(`this cell is ${self.state}`));
   if (lineage.orders[self.id] !== undefined) found.push(lasting('this cell is ordered to wilt'));
-  if (self.budget < 1) found.push(lasting('no budget is left'));
+  // A stem cell is paid for.
+  const stem = stemFor(view);
+  if (self.budget < 1 && stem === undefined) found.push(lasting('no budget is left'));
   const { breaker } = memory;
   if (breaker.openUntil > now) {
     const failed = breaker.failures === 1 ? 'the last birth' : `the last ${breaker.failures} births`;
     found.push(lasting(`${failed} failed, waiting ${span(breaker.openUntil - now)} more`));
   }
-  if (typeof cloudFor(view) !== 'string') found.push(cloudFor(view) as Blocker);
-  const [saga] = view.sagas;
-  if (saga !== undefined) found.push(passing(`${article(saga.kind)} is under way (at ${saga.step})`));
+  const cloud = stem === undefined ? cloudFor(view) : stem.ready;
+  if (typeof cloud !== 'string') found.push(cloud);
+  const [saga] = underWay(view);
+  if (saga !== undefined) found.push(passing(`${SAGAS[saga.kind]} is under way (at ${saga.step})`));
   if (view.senses[name]?.health === 'starting') found.push(passing('it is still starting'));
   if (memory.restUntil > now) {
     found.push({ ...passing(`resting after the last division, ${span(memory.restUntil - now)} more`), timer: true });
@@ -43,9 +47,7 @@ export function blockers(view: View, name: FunctionName, memory: TickMemory, now
   return found;
 }
 
-function article(kind: 'divide' | 'absorb'): string {
-  return kind === 'divide' ? 'a division' : 'taking a child back in';
-}
+const SAGAS = { divide: 'a division', absorb: 'taking a child back in', stem: 'making a stem cell' } as const;
 
 /** The cloud for a child: the own one where the cost cap leaves room for it, else the first that fits. */
 export function cloudFor(view: View): string | Blocker {
@@ -96,14 +98,17 @@ export function couldDivide(
 export function division(view: View, name: FunctionName, why: string): Extract<Action, { kind: 'divide' }> {
   const mode = view.genome.functions[name]?.divide === 'replicate' ? 'replicate' : 'delegate';
   const taken = mode === 'replicate' ? along(view, name) : [];
-  const cloud = cloudFor(view);
+  const stem = stemFor(view);
+  const cloud = stem?.ready ?? cloudFor(view);
+  const budget = view.self.budget + (stem === undefined ? 0 : 1);
   return {
     kind: 'divide',
     function: name,
     mode,
     along: taken,
     cloud: typeof cloud === 'string' ? cloud : view.self.cloud,
-    budget: shareOf(view.self.budget, couldDivide(view.genome.functions, [name, ...taken])),
+    budget: shareOf(budget, couldDivide(view.genome.functions, [name, ...taken])),
+    ...(stem === undefined ? {} : { stem: stem.id }),
     why,
   };
 }

@@ -5,6 +5,7 @@
  * that is not gone. The moves here keep it so; invariants.ts counts.
  */
 import type { BirthId, Cell, CellId, Entry, FunctionName, Ledger, Lineage } from '../model.ts';
+import { joined } from './slots.ts';
 
 export type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 type Table<T> = Record<string, T>;
@@ -23,6 +24,7 @@ export interface Draft {
   readonly quarantined: Table<Lineage['quarantined'][string]>;
   readonly folded: Table<number>;
   readonly births: Table<Ledger['births'][string]>;
+  readonly slots: Table<readonly number[]>;
   readonly bearers: Table<CellId>;
   readonly heirs: Table<CellId>;
   readonly replicated: Set<FunctionName>;
@@ -51,6 +53,7 @@ export function emptyDraft(seederId: CellId): Draft {
     quarantined: {},
     folded: {},
     births: {},
+    slots: {},
     bearers: {},
     heirs: {},
     replicated: new Set(),
@@ -81,6 +84,7 @@ export function draftOf(lineage: Lineage, ledger: Ledger): Draft {
     quarantined: { ...lineage.quarantined },
     folded: { ...lineage.folded },
     births: { ...ledger.births },
+    slots: { ...ledger.slots },
     bearers: { ...ledger.bearers },
     heirs: { ...ledger.heirs },
     replicated: new Set(ledger.replicated),
@@ -120,6 +124,7 @@ export function lineageOf(draft: Draft): Lineage {
     folded: sorted(draft.folded),
     ledger: {
       births: sorted(draft.births),
+      slots: sorted(draft.slots),
       bearers: sorted(draft.bearers),
       heirs: sorted(draft.heirs),
       replicated: [...draft.replicated].sort(),
@@ -223,7 +228,12 @@ export function standingFor(draft: Draft, id: CellId): CellId {
   return now;
 }
 
-/** A cell ends: its tokens, open attempts, children and stacks go to its heir. Functions are the caller's. */
+/** Slots that stem cells of a cell fill. */
+export function filledBy(draft: Draft, id: CellId): readonly number[] {
+  return attemptsOf(draft, id).flatMap((birth) => draft.births[birth]?.slot ?? []);
+}
+
+/** A cell ends: its tokens, open attempts, slots, children and stacks go to its heir. Functions are the caller's. */
 export function inherit(draft: Draft, from: CellId, heir: CellId): void {
   const gone = draft.cells[from];
   if (gone === undefined) return;
@@ -233,6 +243,8 @@ export function inherit(draft: Draft, from: CellId, heir: CellId): void {
     if (attempt !== undefined) draft.births[birth] = { ...attempt, by: heir };
   }
   setAttempts(draft, heir, [...attemptsOf(draft, heir), ...gone.attempts]);
+  draft.slots[heir] = joined(draft.slots[heir] ?? [], draft.slots[from] ?? []);
+  delete draft.slots[from];
   for (const orphan of childrenOf(draft, from)) patch(draft, orphan.id, { parent: heir });
   const body = draft.births[gone.birth]?.stack;
   if (body !== undefined) delete draft.owners[body];

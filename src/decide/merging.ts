@@ -2,6 +2,7 @@
 import type { Action, Cell, CellId, FunctionName, Pulse, PulseFunction, Random, TickMemory, View } from '../model.ts';
 import { silence } from './hearing.ts';
 import { isBreach } from './homeostasis.ts';
+import { readyStems, underWay } from './ready.ts';
 import { span } from './words.ts';
 
 export interface Merge {
@@ -71,8 +72,11 @@ function orderedAway(view: View, why: string): Merge {
 function hindrance(view: View): string | null {
   const children = childrenOf(view, view.self.id);
   if (children.length > 0) return `waiting for ${children.map((child) => child.name).join(', ')} to go first`;
-  if (view.self.attempts.length > 0) return 'an attempt to make a machine is still open';
-  const [saga] = view.sagas;
+  // Stem cells are released first, once nothing else hinders.
+  const ready = readyStems(view).map((stem) => stem.id);
+  const open = view.self.attempts.filter((birth) => !ready.includes(birth));
+  if (open.length > 0) return 'an attempt to make a machine is still open';
+  const [saga] = underWay(view);
   return saga === undefined ? null : `a saga is under way (${saga.kind}, at ${saga.step})`;
 }
 

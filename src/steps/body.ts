@@ -3,28 +3,33 @@ import { compile } from '../../genome/compile.ts';
 import { computeProvider } from '../../stacks/machines/index.ts';
 import type { StackPlan } from '../../stacks/stack.ts';
 import { CellError } from '../errors.ts';
-import type { Mitosis, Parent } from '../saga.ts';
+import type { BirthId } from '../model.ts';
+import type { Making, Mitosis, Parent, Stem } from '../saga.ts';
 
 /** The child's body stack; the same genome and birth give the same plan. */
-export function bodyPlan(parent: Parent, saga: Pick<Mitosis, 'birth' | 'cloud' | 'functions'>): StackPlan {
-  const who = { birth: saga.birth, parent: parent.id, cloud: saga.cloud, functions: saga.functions };
+export function bodyPlan(parent: Parent, saga: Pick<Making, 'birth' | 'cloud'>): StackPlan {
+  const who = { birth: saga.birth, parent: parent.id, cloud: saga.cloud, functions: [] };
   const plan = compile(parent.genome, who).find((stack) => stack.kind === 'body');
   if (plan === undefined) throw new Error('a genome compiles to a body for every cell');
   return plan;
 }
 
 /** 1: pays for the attempt before there is one. */
-export async function reserve(parent: Parent, saga: Mitosis): Promise<void> {
-  const lineage = await parent.lineage();
-  const known = lineage.seeder.id === parent.id ? lineage.seederAttempts : lineage.cells[parent.id]?.attempts;
-  if (known?.includes(saga.birth) === true) return;
+export async function reserve(parent: Parent, saga: Mitosis | Stem): Promise<void> {
+  if (await isOpen(parent, saga.birth)) return;
   const stack = bodyPlan(parent, saga).name;
-  const subject = saga.functions[0] ?? null;
-  await parent.say({ kind: 'reserve', birth: saga.birth, stack, function: subject, mode: saga.mode, why: saga.why });
+  // What a stem cell will be is not known yet: it is for no function, and its mode says nothing.
+  const [subject = null, mode] = saga.kind === 'divide' ? [saga.functions[0], saga.mode] : [null, 'delegate' as const];
+  await parent.say({ kind: 'reserve', birth: saga.birth, stack, function: subject, mode, why: saga.why });
+}
+
+async function isOpen(parent: Parent, birth: BirthId): Promise<boolean> {
+  const lineage = await parent.lineage();
+  return (lineage.cells[parent.id]?.attempts ?? lineage.seederAttempts).includes(birth);
 }
 
 /** 2: the machine. `up` adopts what an attempt that died left behind. */
-export async function makeBody(parent: Parent, saga: Mitosis): Promise<void> {
+export async function makeBody(parent: Parent, saga: Mitosis | Stem): Promise<void> {
   const plan = bodyPlan(parent, saga);
   const gene = parent.genome.clouds[saga.cloud];
   if (gene === undefined) throw new CellError('NOT_FOUND', `The genome has no cloud ${saga.cloud}`);
@@ -53,8 +58,17 @@ export async function takeDown(parent: Parent, saga: Mitosis): Promise<void> {
   if (announced && lineage.cells[child.id]?.state !== 'gone') {
     await parent.say({ kind: 'fence', child: child.id, entries: lineage.folded[child.id] ?? 0, why });
   } else if (!announced && lineage.owners[plan.name] !== undefined) {
-    const open = lineage.cells[parent.id]?.attempts ?? lineage.seederAttempts;
-    if (open.includes(saga.birth)) await parent.say({ kind: 'abandon', birth: saga.birth, why });
+    await abandon(parent, saga.birth, why);
   }
   await parent.donor.speak();
+}
+
+async function abandon(parent: Parent, birth: BirthId, why: string): Promise<void> {
+  if (await isOpen(parent, birth)) await parent.say({ kind: 'abandon', birth, why });
+}
+
+/** A stem cell is given up: the machine first, then the budget. */
+export async function giveUp(parent: Parent, stem: Stem): Promise<void> {
+  await parent.unmake(stem.birth);
+  await abandon(parent, stem.birth, stem.lastFailure ?? 'released');
 }

@@ -1,17 +1,36 @@
 /** Steps 3 and 4 of mitosis: a blank machine becomes a cell, and the organism hears of it. */
 import { basename } from 'node:path';
-import { cliArtefact, installShim, nodeFits, probe, runtimeArtefact, send, shim } from '../effects/artefacts.ts';
+import {
+  type Artefact,
+  cliArtefact,
+  installShim,
+  nodeFits,
+  probe,
+  runtimeArtefact,
+  send,
+  shim,
+} from '../effects/artefacts.ts';
 import { verify } from '../effects/keys.ts';
+import type { Remote } from '../effects/ssh.ts';
 import { encrypt } from '../effects/vault.ts';
 import { CellError } from '../errors.ts';
 import { hand } from '../hand.ts';
 import { uniqueName } from '../memory/names.ts';
 import type { Birth } from '../model.ts';
-import type { Inheritance, Mitosis, Parent } from '../saga.ts';
+import type { Inheritance, Mitosis, Parent, Stem } from '../saga.ts';
 import { bodyPlan } from './body.ts';
 
-/** 3: artefacts, then the cell's first words. Everything here may be repeated: what is there already is not sent. */
-export async function imprint(parent: Parent, saga: Mitosis): Promise<void> {
+/** The artefacts of a cell on a machine: what runs there from now on, and how much was sent. */
+export interface Furnished {
+  readonly remote: Remote;
+  readonly cli: Artefact;
+  /** Null where the machine's own Node fits. */
+  readonly runtime: Artefact | null;
+  readonly bytes: number;
+}
+
+/** Everything of an imprint that is the same for every cell. What is there already is not sent. */
+export async function furnish(parent: Parent, saga: Mitosis | Stem): Promise<Furnished> {
   const remote = await parent.reachChild(saga);
   const facts = await probe(remote);
   if (facts.missing.length > 0) {
@@ -22,13 +41,19 @@ export async function imprint(parent: Parent, saga: Mitosis): Promise<void> {
   }
   const cli = await cliArtefact();
   const runtime = nodeFits(facts.node) ? null : await runtimeArtefact();
-  let sent = 0;
+  let bytes = 0;
   for (const item of runtime === null ? [cli] : [runtime, cli]) {
-    sent += await send(remote, facts, item, ({ kind, bytes, total }) =>
-      parent.onProgress(`imprint ${kind}`, bytes, total),
+    bytes += await send(remote, facts, item, ({ kind, bytes: done, total }) =>
+      parent.onProgress(`imprint ${kind}`, done, total),
     );
   }
-  saga.figures.imprintBytes = sent;
+  return { remote, cli, runtime, bytes };
+}
+
+/** 3: artefacts, then the cell's first words. Everything here may be repeated. */
+export async function imprint(parent: Parent, saga: Mitosis): Promise<void> {
+  const { remote, cli, runtime, bytes } = await furnish(parent, saga);
+  saga.figures.imprintBytes = bytes;
   await installShim(
     remote,
     shim(cli.hash, runtime === null ? null : { hash: runtime.hash, file: basename(process.execPath) }),

@@ -21,12 +21,14 @@ export interface SimSaga extends OpenSaga {
   step: string;
   due: number;
   failures: number;
-  readonly kind: 'divide' | 'absorb';
+  readonly kind: OpenSaga['kind'];
   readonly birth: BirthId;
   readonly child: CellId | null;
   readonly mode: 'delegate' | 'replicate';
   readonly functions: readonly FunctionName[];
   readonly budget: number;
+  /** Of a stem cell that is taken back: it never came up. */
+  readonly failed?: boolean;
 }
 
 export class Crash extends Error {}

@@ -12,6 +12,7 @@ type Outcome = 'next' | 'fail' | 'over' | { readonly waitMs: number };
 type Step = (world: World, node: SimNode, saga: SimSaga) => Outcome;
 
 const RETRY_MS = 2_000;
+const LOOK_MS = 600_000;
 const ATTEMPTS = 3;
 
 function childOf(world: World, saga: SimSaga): SimNode | null {
@@ -59,7 +60,7 @@ const body: Step = (world, node, { birth }) => {
   if (machine === undefined) {
     const slow = world.faulty ? world.stream('slow')() * faults.slowBirth : 0;
     const broken = world.faulty && world.chance('birth', faults.failedBirth);
-    world.machines.set(birth, { birth, parent: node.id, readyAt: world.now + slow, broken, node: null });
+    world.machines.set(birth, { birth, parent: node.id, readyAt: world.now + slow, broken, dead: false, node: null });
     return slow > 1000 ? { waitMs: slow } : broken ? 'fail' : 'next';
   }
   if (machine.broken) return 'fail';
@@ -69,7 +70,11 @@ const body: Step = (world, node, { birth }) => {
 const imprint: Step = (world, node, { birth }) => {
   node.effect();
   const machine = world.machines.get(birth);
-  if (machine === undefined || (world.faulty && world.chance('imprint', world.scenario.faults.failedBirth / 3)))
+  if (
+    machine === undefined ||
+    machine.dead ||
+    (world.faulty && world.chance('imprint', world.scenario.faults.failedBirth / 3))
+  )
     return 'fail';
   if (machine.node === null) world.conceive(machine);
   return 'next';
@@ -183,7 +188,19 @@ const bury: Step = (world, node, saga) => {
   return 'next';
 };
 
+/** A look at a stem cell, now and then; it needs no child, for nobody was born there. */
+const furnish: Step = (world, node, { birth }) => {
+  node.effect();
+  return answers(world, birth) ? { waitMs: LOOK_MS } : 'fail';
+};
+
+export function answers(world: World, birth: BirthId): boolean {
+  const machine = world.machines.get(birth);
+  return machine !== undefined && !machine.broken && !machine.dead;
+}
+
 const STEPS: Record<SimSaga['kind'], readonly (readonly [string, Step])[]> = {
+  stem: Object.entries({ reserve, body, furnish, keep: furnish }),
   divide: Object.entries({ reserve, body, imprint, birth, handOver, close, settle }),
   absorb: Object.entries({ enter, bring, farewell, bury }),
 };
@@ -215,8 +232,8 @@ export function goOn(world: World, node: SimNode, opened: SimSaga): void {
     const next = steps[index + 1]?.[0];
     // A body that is slow to come is waited for at its own step; a TTL is waited for after it.
     const waits = typeof outcome === 'object';
-    if (waits && saga.step === 'body') {
-      save(node, { ...saga, due: world.now + outcome.waitMs });
+    if (waits && (saga.step === 'body' || saga.step === 'keep')) {
+      save(node, { ...saga, failures: 0, due: world.now + outcome.waitMs });
       return;
     }
     if (next === undefined) {
@@ -237,7 +254,7 @@ function save(node: SimNode, saga: SimSaga): void {
 function finish(world: World, node: SimNode, saga: SimSaga, ok: boolean): void {
   node.effect();
   node.journal.delete(saga.id);
-  if (saga.kind === 'divide') {
+  if (saga.kind === 'divide' || saga.failed === true) {
     node.memory = noteBirth(node.memory, ok, world.now + node.skew, world.scenario.genome.rhythm.settle);
   }
 }
@@ -248,9 +265,10 @@ function failed(world: World, node: SimNode, saga: SimSaga): void {
   if (saga.failures >= ATTEMPTS) {
     const child = childOf(world, saga);
     const given = child !== null && Object.values(node.lineage.homes).some((homes) => homes.includes(child.id));
-    if (saga.kind === 'divide' && !given) {
-      save(node, { ...saga, step: 'takeBack', due: 0, failures: 0 });
-      goOn(world, node, { ...saga, step: 'takeBack', due: 0, failures: 0 });
+    if (saga.kind !== 'absorb' && !given) {
+      const back = { ...saga, step: 'takeBack', due: 0, failures: 0, failed: saga.step !== 'keep' };
+      save(node, back);
+      goOn(world, node, back);
       return;
     }
     if (saga.kind === 'absorb') {

@@ -50,6 +50,7 @@ export const PERFECT: Faults = {
 export interface Options {
   readonly maxCells?: number;
   readonly faults?: Faults;
+  readonly stemCells?: number;
   /** One replicated function with enough load for nearly all cells, beside the others. */
   readonly large?: boolean;
 }
@@ -107,14 +108,24 @@ export function scenario(seed: number, options: Options = {}): Scenario {
     freezes: random() < 0.2 ? 1 : 0,
     skew: between(random, 0, 5_000),
   };
-  return { seed, genome: genomeOf(maxCells, functions), faults, load, moving, steady, quiet: steady + 6 * 60 * MINUTE };
+  const draw = streams(seed)('stems');
+  const stemCells = options.stemCells ?? (draw() < 0.5 ? 0 : between(draw, 1, 4));
+  return {
+    seed,
+    genome: genomeOf(maxCells, stemCells, functions),
+    faults,
+    load,
+    moving,
+    steady,
+    quiet: steady + 6 * 60 * MINUTE,
+  };
 }
 
-function genomeOf(maxCells: number, functions: Record<string, object>): Genome {
+function genomeOf(maxCells: number, stemCells: number, functions: Record<string, object>): Genome {
   return genomeSchema.parse({
     organism: 'sim',
     zone: 'sim.test',
-    body: { maxCells, heartbeat: '20s' },
+    body: { maxCells, stemCells, heartbeat: '20s' },
     rhythm: { settle: '20s', hold: '2m', refractory: '3m', calm: '8m', jitter: '30s' },
     healing: { suspectAfter: '2m', deadAfter: '5m' },
     clouds: { near: { provider: 'local' } },

@@ -66,12 +66,23 @@ function run(world: World): Outcome {
   if (!alone(world)) throw new Violation(`it did not go back to one cell: ${describe(world)}`);
   if (world.now - world.lastChange <= STILL) throw new Violation('it goes on changing without any load');
   ended(world, root.id);
-  return { cells: world.machines.size, most, counts: world.counts, events, feeds: Object.fromEntries(world.truth) };
+  return {
+    cells: world.machines.size - world.stems(world.lineage),
+    most,
+    counts: world.counts,
+    events,
+    feeds: Object.fromEntries(world.truth),
+  };
 }
 
+/** One cell, with the stem cells it is to keep, and no machine besides. */
 function alone(world: World): boolean {
+  const { maxCells, stemCells } = world.scenario.genome.body;
+  const stems = Math.min(stemCells, maxCells - 1);
   return (
-    world.machines.size === 1 && Object.values(world.lineage.cells).filter((cell) => cell.state !== 'gone').length === 1
+    world.stems(world.lineage) === stems &&
+    world.machines.size === 1 + stems &&
+    Object.values(world.lineage.cells).filter((cell) => cell.state !== 'gone').length === 1
   );
 }
 
@@ -88,7 +99,11 @@ function hopeless(world: World): boolean {
 function ended(world: World, root: string): void {
   const { genome } = world.scenario;
   const cell = world.lineage.cells[root];
-  if (cell?.budget !== genome.body.maxCells - 1) throw new Violation(`the last cell has a budget of ${cell?.budget}`);
+  const { maxCells, stemCells } = genome.body;
+  const stems = Math.min(stemCells, maxCells - 1);
+  if (world.stems(world.lineage) !== stems)
+    throw new Violation(`the last cell keeps ${cell?.attempts.length} stem cells`);
+  if (cell?.budget !== maxCells - 1 - stems) throw new Violation(`the last cell has a budget of ${cell?.budget}`);
   for (const name of Object.keys(genome.functions)) {
     if (!cell.functions.includes(name)) throw new Violation(`${name} is not on the last cell`);
     if (world.running(name).length !== 1) throw new Violation(`${name} does not run on the last cell`);
@@ -103,6 +118,7 @@ function plan(world: World, root: string): void {
     world.queue.after(random() * moving * 0.8 + moving * 0.1, () => world.faulty && run());
   for (let count = 0; count < faults.deaths; count += 1) sometime(() => die(world, root));
   for (let count = 0; count < faults.cuts; count += 1) sometime(() => cut(world));
+  for (let count = 0; count < faults.deaths; count += 1) sometime(() => powerOffStem(world));
   for (let count = 0; count < faults.freezes; count += 1) sometime(() => freeze(world));
 }
 
@@ -118,6 +134,14 @@ function die(world: World, root: string): void {
   world.note(`${victim.id} dies`);
   const node = world.nodes.get(victim.id);
   if (node !== undefined) world.kill(node);
+}
+
+function powerOffStem(world: World): void {
+  const stems = [...world.machines.values()].filter(({ node, readyAt }) => node === null && readyAt <= world.now);
+  const victim = pick(world.stream('stems'), stems);
+  if (victim === undefined) return;
+  world.note(`the stem cell ${victim.birth} dies`);
+  victim.dead = true;
 }
 
 function cut(world: World): void {

@@ -50,6 +50,9 @@ describe('simulator', () => {
       'relax',
       'resume',
       'crash',
+      'stem',
+      'differentiate',
+      'release',
     ]) {
       expect(total[kind] ?? 0, kind).toBeGreaterThan(10);
     }
@@ -75,7 +78,8 @@ describe('simulator', () => {
       expect({ seed, fence: counts.fence ?? 0, abandon: counts.abandon ?? 0 }).toEqual({
         seed,
         fence: 0,
-        abandon: 0,
+        // Before its keeper goes.
+        abandon: counts.release ?? 0,
       });
     }
   });

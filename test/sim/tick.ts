@@ -1,9 +1,9 @@
 /** One tick of a simulated cell, in the order of the real one, with the real decision. */
 import { decide } from '../../src/decide/decide.ts';
 import { functionLevel, readingsOf } from '../../src/decide/sense.ts';
-import type { Action, Decision, FunctionName, PulseFunction, View } from '../../src/model.ts';
+import type { Action, Decision, FunctionName, OpenSaga, PulseFunction, View } from '../../src/model.ts';
 import { Crash, type SimNode, type SimSaga } from './node.ts';
-import { fence, goOn, reclaim } from './sagas.ts';
+import { answers, fence, goOn, reclaim } from './sagas.ts';
 import { START } from './scenario.ts';
 import type { World } from './world.ts';
 
@@ -58,7 +58,7 @@ function whole(world: World, node: SimNode): void {
     pulses: Object.fromEntries(node.pulses),
     senses,
     memory: node.memory,
-    sagas: [...node.journal.values()].map((saga) => ({ ...saga, due: saga.due === 0 ? 0 : saga.due + node.skew })),
+    sagas: [...node.journal.values()].map((saga) => seen(saga, node.skew)),
     monthlyCents: { near: 0 },
   };
   const decision = decide(view, now, world.stream('jitter'));
@@ -175,11 +175,21 @@ function perform(world: World, node: SimNode, action: Action): void {
       node.throttles.delete(action.function);
       return;
     case 'divide': {
-      const birth = world.nextBirth();
-      const functions = [action.function, ...action.along];
-      begin(world, node, { ...fresh(birth, 'divide', 'reserve'), mode: action.mode, functions, budget: action.budget });
+      const { mode, budget, stem } = action;
+      const plan = { mode, budget, functions: [action.function, ...action.along] };
+      if (stem === undefined) begin(world, node, { ...fresh(world.nextBirth(), 'divide', 'reserve'), ...plan });
+      else if (answers(world, stem)) {
+        world.counts.differentiate = (world.counts.differentiate ?? 0) + 1;
+        begin(world, node, { ...fresh(stem, 'divide', 'imprint'), ...plan });
+      } else giveUp(world, node, stem);
       return;
     }
+    case 'stem':
+      begin(world, node, fresh(world.nextBirth(), 'stem', 'reserve'));
+      return;
+    case 'release':
+      giveUp(world, node, action.birth);
+      return;
     case 'absorb':
       begin(world, node, { ...fresh(`a-${action.child}`, 'absorb', 'enter'), child: action.child });
       return;
@@ -200,6 +210,17 @@ function perform(world: World, node: SimNode, action: Action): void {
     default:
       action satisfies never;
   }
+}
+
+/** As look.ts shows it. */
+function seen(saga: SimSaga, skew: number): OpenSaga {
+  const { id, kind, step } = saga;
+  const ready = kind === 'stem' && step === 'keep' && saga.failures === 0;
+  return { id, kind, step, due: saga.due === 0 ? 0 : saga.due + skew, ...(ready ? { ready: 'near' } : {}) };
+}
+
+function giveUp(world: World, node: SimNode, birth: string): void {
+  begin(world, node, { ...fresh(birth, 'stem', 'takeBack') });
 }
 
 function fresh(id: string, kind: SimSaga['kind'], step: string): SimSaga {

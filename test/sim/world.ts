@@ -16,6 +16,8 @@ export interface Machine {
   readonly readyAt: number;
   /** It never comes up. */
   readonly broken: boolean;
+  /** It came up and has lost its power since. */
+  dead: boolean;
   node: SimNode | null;
 }
 
@@ -155,11 +157,20 @@ export class World {
     this.check(this.lineage, 'everybody');
   }
 
+  /** Stem cells that were reserved and are neither born nor abandoned. */
+  stems(lineage: Lineage): number {
+    return Object.values(lineage.ledger?.births ?? {}).filter(
+      ({ state, slot }) => state === 'open' && slot !== undefined,
+    ).length;
+  }
+
   check(lineage: Lineage, who: string): void {
     const violations = lineage.organism === '' ? [] : checkInvariants(lineage);
     for (const [id, { seq, why }] of Object.entries(lineage.quarantined)) {
       if (lineage.cells[id]?.state !== 'gone') violations.push(`${id} is quarantined from entry ${seq} on: ${why}`);
     }
+    const { stemCells } = this.scenario.genome.body;
+    if (this.stems(lineage) > stemCells) violations.push(`${this.stems(lineage)} stem cells, not ${stemCells}`);
     if (violations.length > 0) throw new Violation(`as ${who} knows it: ${violations.join('; ')}`);
   }
 
