@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { createServer } from 'node:net';
 import { promisify } from 'node:util';
 import type { Genome } from '../genome/schema.ts';
+import { dnsProvider } from '../stacks/records/index.ts';
 import { OLDEST_NODE } from './effects/artefacts.ts';
 import { resolveSecret } from './effects/secrets.ts';
 import { CellError, messageOf } from './errors.ts';
@@ -68,9 +69,14 @@ function aboutGenome(genome: Genome): Promise<Check>[] {
       return { found: `${gene.provider}: ${address} is not usable`, mend };
     }),
   );
-  const dns = check('dns', false, async () => ({
-    found: `${genome.dns.provider} on port ${genome.dns.port} for ${genome.zone}`,
-  }));
+  const dns = check('dns', false, async () => {
+    const provider = dnsProvider(genome.dns.provider);
+    if (provider.examine === undefined)
+      return { found: `${genome.dns.provider} on port ${genome.dns.port} for ${genome.zone}` };
+    const domains = Object.values(genome.functions).flatMap(({ domain }) => domain ?? []);
+    const credential = await provider.credential(genome.dns, '', genome);
+    return { found: await provider.examine({ organism: genome.organism, zone: genome.zone, domains }, credential) };
+  });
   const secrets = Object.entries(genome.functions).flatMap(([name, gene]) =>
     Object.entries(gene.secrets).map(([variable, source]) =>
       check(`secret ${name}.${variable}`, false, async () => {

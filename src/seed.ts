@@ -107,7 +107,7 @@ async function startingCredentials(genome: Genome, home: string) {
   for (const [name, gene] of Object.entries(genome.clouds)) {
     compute[name] = await computeProvider(gene.provider).credential(gene, home);
   }
-  return { compute, dns: await dnsProvider(genome.dns.provider).credential(genome.dns, home) };
+  return { compute, dns: await dnsProvider(genome.dns.provider).credential(genome.dns, home, genome) };
 }
 
 /** The saga that is under way, a new one, or none when the first cell lives already. */

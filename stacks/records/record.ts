@@ -20,8 +20,13 @@ export interface DnsProvider {
   readonly engine: EngineName;
   /** The records of one cell; pure. `{$value: "address"}` is the cell's address. */
   resources(need: RecordNeed, gene: DnsGene): readonly ResourceSpec[];
-  /** The credential a laptop starts with (`home` is its folder). */
-  credential(gene: DnsGene, home: string): Promise<Json>;
+  /** The credential a laptop starts with (`home` is its folder) for a zone. */
+  credential(gene: DnsGene, home: string, about: { readonly zone: string }): Promise<Json>;
+  /**
+   * Whether the provider would take records under these names, tried without changing anything; gives what was found in
+   * a few words. Throws CellError with what to do.
+   */
+  examine?(need: Omit<RecordNeed, 'birth'>, credential: Json): Promise<string>;
   /** Records that carry the organism's tags. */
   list(organism: string, credential: Json): Promise<readonly TaggedRecord[]>;
   remove(id: string, credential: Json): Promise<void>;

@@ -26,7 +26,7 @@ export function plugin(installed: () => string): void {
       const yard = openYard('127.81.5.0/24');
       const dns = dnsProvider('local');
       const gene = { provider: 'local', port: await freePort('127.0.0.1'), ttl: 5_000 } as const;
-      const record = await dns.credential(gene, yard.dir);
+      const record = await dns.credential(gene, yard.dir, { zone: 'small.test' });
       const credentials: Record<string, Json> = { local: yard.credential, 'local-dns': record };
       let stack: Stack | null = null;
       try {

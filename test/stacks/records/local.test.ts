@@ -11,6 +11,7 @@ import { recordHandler } from '../../../stacks/records/local.handler.ts';
 import { localDns } from '../../../stacks/records/local.ts';
 
 const SLOW = 60_000;
+const garden = { zone: 'garden.test' };
 let home: string;
 let credential: DnsCredential;
 
@@ -46,7 +47,11 @@ function servers(): number[] {
 beforeEach(async () => {
   home = await mkdtemp(join(tmpdir(), 'cell-dns-'));
   const port = await freePort('127.0.0.1');
-  credential = (await localDns.credential({ provider: 'local', port, ttl: 5000 }, home)) as unknown as DnsCredential;
+  credential = (await localDns.credential(
+    { provider: 'local', port, ttl: 5000 },
+    home,
+    garden,
+  )) as unknown as DnsCredential;
 });
 
 afterEach(async () => {
@@ -95,7 +100,7 @@ describe('resources', () => {
 
 describe('credential', () => {
   it('keeps its token, which nobody else can read, and starts nothing', async () => {
-    const again = await localDns.credential({ provider: 'local', port: credential.port, ttl: 1 }, home);
+    const again = await localDns.credential({ provider: 'local', port: credential.port, ttl: 1 }, home, garden);
     expect(again).toEqual(credential);
     expect(statSync(join(credential.dir, 'token')).mode & 0o777).toBe(0o600);
     expect(servers()).toEqual([]);
@@ -104,7 +109,7 @@ describe('credential', () => {
   it('has one token when made twice at once', async () => {
     const fresh = join(home, 'other');
     const gene = { provider: 'local', port: 5380, ttl: 1 } as const;
-    const made = await Promise.all([1, 2, 3, 4].map(() => localDns.credential(gene, fresh)));
+    const made = await Promise.all([1, 2, 3, 4].map(() => localDns.credential(gene, fresh, garden)));
     expect(new Set(made.map((each) => (each as unknown as DnsCredential).token)).size).toBe(1);
   });
 });

@@ -66,7 +66,7 @@ export function small(name: EngineName, network: string, timeoutMs: number): voi
     const genome = genomeWith('5s');
     credentials = {
       local: await computeProvider('local').credential(genome.clouds.here!, base),
-      'local-dns': await dns().credential(genome.dns, base),
+      'local-dns': await dns().credential(genome.dns, base, genome),
     };
   });
 
