@@ -1,7 +1,7 @@
 /** Load on one program, and what became of each request when the program was ended in the midst of it. */
 import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Program, Stage } from './stage.ts';
+import type { Options, Program, Stage } from './stage.ts';
 
 export interface Outcome {
   /** The numbers of the requests that were answered with 2xx. */
@@ -64,9 +64,15 @@ export async function endUnderLoad(program: Program, signal: NodeJS.Signals, wri
 }
 
 /** SIGKILL while clients write, then the same function again on the same folder. */
-export async function killAndRestart(stage: Stage, program: Program, file: string, write: Write, env = {}) {
+export async function killAndRestart(
+  stage: Stage,
+  program: Program,
+  file: string,
+  write: Write,
+  options: Options = {},
+) {
   const { acknowledged } = await endUnderLoad(program, 'SIGKILL', write);
-  const again = await stage.start(program.name, file, { cell: program.cell, folder: program.folder, env });
+  const again = await stage.start(program.name, file, { ...options, cell: program.cell, folder: program.folder });
   return { acknowledged, again };
 }
 

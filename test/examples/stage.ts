@@ -4,12 +4,13 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { renameSync, writeFileSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { vi } from 'vitest';
 import { freePort } from '../../src/effects/services.ts';
+import { giveTo, nodeFor, type User, unprivileged } from './unprivileged.ts';
 
 // Programs start and stop in these tests, on computers that have other things to do as well.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -32,6 +33,8 @@ export interface Program {
   readonly folder: string;
   readonly url: string;
   readonly env: NodeJS.ProcessEnv;
+  /** Who it runs as; empty: as this process. */
+  readonly user: Partial<User>;
   /** What it said on both streams. */
   output(): string;
   /** Resolves with the exit code, or the signal that ended it. */
@@ -46,6 +49,8 @@ export interface Options {
   readonly domain?: string;
   /** Goes on with the folder of a program that ended. */
   readonly folder?: string;
+  /** Runs as nobody where this process is root, as on a machine: servers such as PostgreSQL refuse to be root. */
+  readonly unprivileged?: boolean;
 }
 
 export class Stage {
@@ -61,7 +66,9 @@ export class Stage {
   }
 
   static async open(example: string): Promise<Stage> {
-    return new Stage(example, await mkdtemp(join(tmpdir(), `cell-example-${example}-`)));
+    const root = await mkdtemp(join(tmpdir(), `cell-example-${example}-`));
+    await chmod(root, 0o755);
+    return new Stage(example, root);
   }
 
   /** Starts `node FILE` as the function `name` and waits until it listens. */
@@ -70,6 +77,8 @@ export class Stage {
     const folder = options.folder ?? join(this.root, cell, name);
     await mkdir(folder, { recursive: true });
     await cp(join(EXAMPLES, this.example, 'functions'), folder, { recursive: true });
+    const user = options.unprivileged === true ? unprivileged() : {};
+    giveTo(user, folder);
     const port = await freePort(HOST);
     const env = {
       PATH: process.env.PATH,
@@ -82,7 +91,8 @@ export class Stage {
       CELL_WHERE: this.#whereFile(cell),
       ...options.env,
     };
-    const child = spawn(process.execPath, [file], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const node = await nodeFor(user, this.root);
+    const child = spawn(node, [file], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'], ...user });
     this.#running.add(child);
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)));
@@ -99,6 +109,7 @@ export class Stage {
       folder,
       url,
       env,
+      user,
       output: () => output,
       stop: (signal) => {
         child.kill(signal);
@@ -135,7 +146,9 @@ export class Stage {
 
   /** Runs a hook of a function, as the cell does: in its folder, with its environment. */
   async hook(program: Program, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<string> {
-    const child = spawn(process.execPath, args, { cwd: program.folder, env: { ...program.env, ...env } });
+    const node = await nodeFor(program.user, this.root);
+    const how = { cwd: program.folder, env: { ...program.env, ...env }, ...program.user };
+    const child = spawn(node, args, how);
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)));
     const code = await new Promise((resolve) => child.once('close', resolve));

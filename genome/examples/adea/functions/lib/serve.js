@@ -54,7 +54,11 @@ export function serve({ routes, healthy = () => true, metrics = () => ({}), clos
         send(response, { status: ok ? 200 : 503, json: { ok } }, stopping);
       } else if (url.pathname === '/metrics') {
         const uptime = Math.round(process.uptime());
-        send(response, { json: { rps: rate.perSecond(), inFlight: inFlight - 1, uptime, ...metrics() } }, stopping);
+        send(
+          response,
+          { json: { rps: rate.perSecond(), inFlight: inFlight - 1, uptime, ...(await metrics()) } },
+          stopping,
+        );
       } else {
         const { handler, id } = match(routes, request.method, url.pathname);
         const answer = await handler({

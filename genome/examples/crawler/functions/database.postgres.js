@@ -1,0 +1,5 @@
+/** The database on PostgreSQL. */
+import { servePages } from './pages.js';
+import { openPages } from './pages.postgres.js';
+
+servePages(await openPages());
