@@ -164,7 +164,8 @@ function behaves({ suffix, unprivileged, ends }: Kind): void {
     });
   });
 
-  it.skipIf(suffix === '')('moves as a dump, made while it runs, in the place of what the new home had', async () => {
+  if (suffix === '') return;
+  it('moves as a dump, made while it runs, in the place of what the new home had', async () => {
     const [old, fresh] = [await start(), await start({ cell: 'brave-owl' })];
     for (const n of [1, 2]) await put(old, n, `spore ${n}`);
     await put(fresh, 3, 'left by an attempt that was broken off');

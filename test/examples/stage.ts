@@ -163,7 +163,8 @@ export class Stage {
       return ended;
     });
     await Promise.all(ends);
-    await rm(this.root, { recursive: true, force: true });
+    // A server that follows its program to the end may still be writing.
+    await rm(this.root, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 
   #whereFile(cell: string): string {
