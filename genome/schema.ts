@@ -130,9 +130,14 @@ const handover = z
   .strictObject({
     dump: command
       .optional()
-      .meta(d('Runs before the function stops: writes what cannot be copied as files into the folder $CELL_DUMP')),
-    restore: command.optional().meta(d('Runs at the new home before the function starts, with $CELL_DUMP')),
+      .meta(
+        d('Runs when requests wait, before the program stops: writes what must not be copied as files to $CELL_DUMP'),
+      ),
+    restore: command
+      .optional()
+      .meta(d('Runs at the new home before the function starts there; $CELL_DUMP is the dump')),
     merge: command.optional().meta(d('Runs where a replica came home; $CELL_FROM is the folder of its data')),
+    within: duration.prefault('5m').meta(d('How long each of these hooks may take')),
   })
   .meta(d('Hooks around a move of data'));
 

@@ -20,6 +20,11 @@ export interface Layout {
   readonly ingressFile: string;
   /** What the ingress serves at /.well-known/cell/where.json, and functions read at $CELL_WHERE. */
   readonly whereFile: string;
+  /**
+   * What each tick measured, as text for Prometheus. In a folder of its own that all may read: the node exporter takes a
+   * folder, and the cell's home is closed to it.
+   */
+  readonly metricsFile: string;
   readonly authorizedKeys: string;
   readonly hostKey: string;
 }
@@ -38,6 +43,7 @@ export function layout(root: string): Layout {
     cgroups: at('sys/fs/cgroup/system.slice'),
     ingressFile: at('etc/cell/ingress.json'),
     whereFile: at('var/lib/cell/where.json'),
+    metricsFile: at('srv/cell/.metrics/cell.prom'),
     authorizedKeys: at('root/.ssh/authorized_keys'),
     hostKey: at('etc/ssh/ssh_host_ed25519_key'),
   };
