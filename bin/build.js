@@ -161,7 +161,7 @@ async function main() {
   const outdir = `dist.${process.pid}`;
   try {
     mkdirSync(join(ROOT, outdir, 'commands'), { recursive: true });
-    const commands = readdirSync(join(ROOT, 'commands')).filter((file) => file.endsWith('.ts'));
+    const commands = readdirSync(join(ROOT, 'commands'), { recursive: true }).filter((file) => file.endsWith('.ts'));
     const cli = commands.map((file) => [`commands/${file.slice(0, -3)}`, `commands/${file}`]);
     const inputs = await bundle(Object.fromEntries([['main', 'bin/main.ts'], ...cli]), outdir, true);
     for (const [name, source] of Object.entries(programs)) {

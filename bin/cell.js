@@ -19,6 +19,7 @@ function express(call) {
     (rest.length === 1 && rest[0].startsWith('--home='));
   if (verb === 'divide' && onlyHome) return { program: 'tick', args: rest };
   if (verb === 'hand') return { program: 'tick', args: call };
+  if (verb === 'box' && rest[0] === 'serve') return { program: 'box', args: rest };
   if (verb === 'sync' && rest.includes('--serve')) return { program: 'sync', args: rest };
   return null;
 }

@@ -61,6 +61,9 @@ export async function doctor(genome: Genome | null): Promise<readonly Check[]> {
 function aboutGenome(genome: Genome): Promise<Check>[] {
   const clouds = Object.entries(genome.clouds).map(([name, gene]) =>
     check(`cloud ${name}`, false, async () => {
+      const { computeProvider } = await import('../stacks/machines/index.ts');
+      const examined = await computeProvider(gene.provider).examine?.(gene, genome.organism);
+      if (examined !== undefined) return { ...examined, found: `${gene.provider}: ${examined.found}` };
       if (gene.provider !== 'local') return { found: gene.provider };
       const address = gene.network.replace(/\.0\/(16|24)$/, '.1');
       const free = await canListen(address, gene.sshPort);

@@ -118,7 +118,7 @@ export async function engineOf(here: Here, name: EngineName, genome: Genome): Pr
   const byProvider: Record<string, Json> = { [`${genome.dns.provider}-dns`]: credentials.dns };
   for (const [cloud, credential] of Object.entries(credentials.compute ?? {})) {
     const gene = genome.clouds[cloud];
-    if (gene !== undefined) byProvider[gene.provider] = credential;
+    if (gene !== undefined) byProvider[`${gene.provider}/${cloud}`] = credential;
   }
   const folder = join(here.home, 'stacks');
   await mkdir(folder, { recursive: true, mode: 0o700 });

@@ -4,7 +4,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, sep } from 'node:path';
 
-export type Program = 'tick' | 'sync' | 'machine' | 'systemctl' | 'dns';
+export type Program = 'tick' | 'sync' | 'machine' | 'systemctl' | 'dns' | 'box';
 
 /** Also what bin/build.js makes `dist/NAME.js` from. */
 export const SOURCES: Readonly<Record<Program, string>> = {
@@ -13,6 +13,7 @@ export const SOURCES: Readonly<Record<Program, string>> = {
   machine: 'src/local/machine.main.ts',
   systemctl: 'src/local/systemctl.main.ts',
   dns: 'src/local/dns.main.ts',
+  box: 'src/box/serve.main.ts',
 };
 
 /** The package's folder: the nearest one above this file whose package.json is ours. */

@@ -8,6 +8,8 @@ import type { Lineage } from './model.ts';
 export interface Stray {
   readonly kind: 'machine' | 'record';
   readonly provider: string;
+  /** The cloud of the genome whose credential shows it; null for records. */
+  readonly cloud: string | null;
   readonly id: string;
   readonly birth: string;
   /** An address or a record set, for people. */
@@ -33,11 +35,14 @@ export async function strays(
     const credential = credentials.compute?.[cloud];
     if (credential === undefined) continue;
     for (const machine of await computeProvider(gene.provider).list(genome.organism, credential)) {
-      if (known.has(machine.birth) || seen.has(machine.id)) continue;
-      seen.add(machine.id);
+      // Two clouds may be one place under two names; but an id says only which of its own provider's machines is meant.
+      const same = JSON.stringify([gene.provider, credential, machine.id]);
+      if (known.has(machine.birth) || seen.has(same)) continue;
+      seen.add(same);
       found.push({
         kind: 'machine',
         provider: gene.provider,
+        cloud,
         id: machine.id,
         birth: machine.birth,
         what: machine.address ?? machine.id,
@@ -48,7 +53,14 @@ export async function strays(
     for (const record of await dnsProvider(genome.dns.provider).list(genome.organism, credentials.dns)) {
       if (known.has(record.birth)) continue;
       const what = `${record.name} ${record.type} ${record.values.join(' ')}`;
-      found.push({ kind: 'record', provider: genome.dns.provider, id: record.id, birth: record.birth, what });
+      found.push({
+        kind: 'record',
+        provider: genome.dns.provider,
+        cloud: null,
+        id: record.id,
+        birth: record.birth,
+        what,
+      });
     }
   }
   return found;
@@ -60,9 +72,9 @@ export async function removeStrays(genome: Genome, credentials: Credentials, fou
     await dnsProvider(genome.dns.provider).remove(stray.id, credentials.dns);
   }
   for (const stray of found.filter(({ kind }) => kind === 'machine')) {
-    const gene = Object.entries(genome.clouds).find(([, one]) => one.provider === stray.provider);
-    const credential = gene === undefined ? undefined : credentials.compute?.[gene[0]];
+    const gene = genome.clouds[stray.cloud ?? ''];
+    const credential = credentials.compute?.[stray.cloud ?? ''];
     if (gene !== undefined && credential !== undefined)
-      await computeProvider(gene[1].provider).remove(stray.id, credential);
+      await computeProvider(gene.provider).remove(stray.id, credential);
   }
 }

@@ -13,9 +13,22 @@ export interface Live {
 }
 
 export interface HandlerContext {
-  /** The credential of this handler's provider, as in EngineOptions.credentials. */
+  /** The credential of this handler's provider and the resource's cloud, of those in EngineOptions.credentials. */
   readonly credential: Json | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * The credential for a resource. One provider may serve several clouds of a genome, each with a credential of its own:
+ * `PROVIDER/CLOUD` goes before `PROVIDER`.
+ */
+export function credentialFor(
+  { provider }: Pick<ResourceHandler, 'provider'>,
+  inputs: Inputs,
+  credentials: Readonly<Record<string, Json>>,
+): Json | undefined {
+  const key = `${provider}/${String(inputs.cloud)}`;
+  return Object.hasOwn(credentials, key) ? credentials[key] : credentials[provider];
 }
 
 export interface ResourceHandler {

@@ -12,7 +12,7 @@ import { CellError } from '../src/errors.ts';
 import { failed } from './engines/failures.ts';
 import { keysThatDiffer } from './engines/json.ts';
 import { secretInputs, secretOutputs, textsOf, textsOfCredentials } from './engines/secrets.ts';
-import type { HandlerContext, Inputs, ResourceHandler } from './handler.ts';
+import { credentialFor, type HandlerContext, type Inputs, type ResourceHandler } from './handler.ts';
 import type { Registry } from './handlers.ts';
 import type { Json } from './stack.ts';
 
@@ -71,7 +71,7 @@ export class CellProvider implements server.Provider {
   async create(urn: string, wire: Wire): Promise<server.CreateResult> {
     const handler = await this.handler(urn);
     const inputs = open(wire);
-    const context = this.context(handler);
+    const context = this.context(handler, inputs.values);
     try {
       const { id, outputs } = await this.attempt('create', urn, inputs, () => handler.create(inputs.values, context));
       return { id, outs: outputsOf(handler, inputs, outputs) };
@@ -87,7 +87,7 @@ export class CellProvider implements server.Provider {
   async read(id: string, urn: string, props: Wire = {}): Promise<server.ReadResult> {
     const handler = await this.handler(urn);
     const inputs = inputsIn(props);
-    const context = this.context(handler);
+    const context = this.context(handler, inputs.values);
     const isUnfinished = props[UNFINISHED] === true;
     const live = await this.attempt('read', urn, inputs, async () => {
       const found = await handler.read(id, inputs.values, context);
@@ -107,7 +107,7 @@ export class CellProvider implements server.Provider {
     const handler = await this.handler(urn);
     const before = inputsIn(olds);
     const after = open(news);
-    const context = this.context(handler);
+    const context = this.context(handler, after.values);
     const live = await this.attempt('update', urn, after, async () => {
       if (olds[UNFINISHED] === true) await handler.create(before.values, context);
       return handler.update(id, before.values, after.values, context);
@@ -118,15 +118,16 @@ export class CellProvider implements server.Provider {
   async delete(id: string, urn: string, props: Wire): Promise<void> {
     const handler = await this.handler(urn);
     const inputs = inputsIn(props);
-    await this.attempt('delete', urn, inputs, () => handler.delete(id, inputs.values, this.context(handler)));
+    const context = this.context(handler, inputs.values);
+    await this.attempt('delete', urn, inputs, () => handler.delete(id, inputs.values, context));
   }
 
   private handler(urn: string): Promise<ResourceHandler> {
     return this.setup.registry.get(typeOf(urn));
   }
 
-  private context({ provider }: ResourceHandler): HandlerContext {
-    return { credential: this.setup.credentials[provider] };
+  private context(handler: ResourceHandler, inputs: Inputs): HandlerContext {
+    return { credential: credentialFor(handler, inputs, this.setup.credentials) };
   }
 
   /** Errors cross to the CLI as one text, and some of its logs print the stack: neither may hold a secret. */

@@ -67,7 +67,7 @@ function level(file: string): number {
   if (WORDS.includes(file)) return 0;
   if (file.startsWith('src/decide/')) return 1;
   if (file.endsWith('.main.ts')) return 4;
-  if (/^(genome|stacks)\/|^src\/(effects|memory|local|dashboard)\//.test(file)) return 2;
+  if (/^(genome|stacks)\/|^src\/(effects|memory|local|box|dashboard)\//.test(file)) return 2;
   if (file.startsWith('src/')) return 3;
   return 4;
 }

@@ -25,7 +25,10 @@ export interface StackResult {
 export interface EngineOptions {
   /** The folder that holds checkpoints and locks of this engine's stacks. */
   readonly home: string;
-  /** What the resource handlers need: credentials by provider name, such as `{local: {...}}`. Never stored. */
+  /**
+   * What the resource handlers need: credentials by provider, or by provider and cloud where a provider has several, such
+   * as `{local: {...}, 'nspawn/near': {...}}`. Never stored.
+   */
   readonly credentials: Readonly<Record<string, Json>>;
   /** Told of each operation as it ends. */
   readonly onChange?: (change: Change) => void;

@@ -4,7 +4,7 @@
  * Pulumi only warns of such a create and forgets it when the program no longer asks for it: a machine would bill for
  * ever. So what it left is looked for through its handler and written into the deployment like any other resource.
  */
-import type { Inputs, Live, ResourceHandler } from '../handler.ts';
+import { credentialFor, type Inputs, type Live, type ResourceHandler } from '../handler.ts';
 import type { Registry } from '../handlers.ts';
 import { INPUTS, nameOf, open, outputsOf, UNFINISHED } from '../provider.ts';
 import type { Json } from '../stack.ts';
@@ -63,7 +63,7 @@ export async function settle(
     const secrets = [...textsOf(inputs.values, inputs.secret), ...textsOfCredentials(credentials)];
     let live: Live | null;
     try {
-      live = await left(handler, inputs.values, credentials[handler.provider]);
+      live = await left(handler, inputs.values, credentialFor(handler, inputs.values, credentials));
     } catch (thrown) {
       throw failed(workspace.stack, 'take back', nameOf(resource.urn), thrown, secrets);
     }

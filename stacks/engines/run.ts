@@ -8,7 +8,7 @@
  * A replaced resource is deleted first: its successor has the same identity, and create would adopt the old one.
  */
 import { CellError } from '../../src/errors.ts';
-import type { HandlerContext, Inputs, Live, ResourceHandler } from '../handler.ts';
+import { credentialFor, type HandlerContext, type Inputs, type Live, type ResourceHandler } from '../handler.ts';
 import type { Registry } from '../handlers.ts';
 import type { Checkpoint, Known, Pending, Values } from './checkpoint.ts';
 import type { Change, EngineOptions, Operation, StackResult } from './engine.ts';
@@ -84,7 +84,7 @@ export class Run {
   async refresh(): Promise<StackResult> {
     for (const known of this.resources) {
       const handler = await this.handlerOf(known);
-      const context = this.context(handler);
+      const context = this.context(handler, known.inputs.values);
       const live = await this.attempt('read', known, () => handler.read(known.id, known.inputs.values, context));
       const rest = this.resources.filter((one) => !sameKey(one, known));
       if (live === null) {
@@ -134,7 +134,9 @@ export class Run {
     keys: readonly string[],
   ): Promise<Known> {
     this.begin('create', key, inputs);
-    const live = await this.attempt('create', key, () => handler.create(inputs.values, this.context(handler)));
+    const live = await this.attempt('create', key, () =>
+      handler.create(inputs.values, this.context(handler, inputs.values)),
+    );
     const known = this.knownOf(handler, key, inputs, live);
     this.put(known, this.without(key));
     this.changed(as, key, keys);
@@ -149,7 +151,7 @@ export class Run {
   ): Promise<Known> {
     this.begin('update', known, inputs);
     const before = known.inputs.values;
-    const context = this.context(handler);
+    const context = this.context(handler, inputs.values);
     const live = await this.attempt('update', known, () => handler.update(known.id, before, inputs.values, context));
     const updated = this.knownOf(handler, known, inputs, live);
     this.put(updated, this.without(known));
@@ -160,7 +162,8 @@ export class Run {
   private async remove(known: Known, silent = false): Promise<void> {
     const handler = await this.handlerOf(known);
     this.begin('delete', known, known.inputs);
-    await this.attempt('delete', known, () => handler.delete(known.id, known.inputs.values, this.context(handler)));
+    const { values } = known.inputs;
+    await this.attempt('delete', known, () => handler.delete(known.id, values, this.context(handler, values)));
     const rest = this.resources.filter((one) => !sameKey(one, known));
     this.keep(rest, this.without(known));
     if (!silent) this.changed('delete', known, []);
@@ -169,7 +172,7 @@ export class Run {
   /** A create that was cut off, of something that is not wanted any more: finds it, or finishes it, and deletes it. */
   private async takeBack(pending: Pending): Promise<void> {
     const handler = await this.handlerOf(pending);
-    const context = this.context(handler);
+    const context = this.context(handler, pending.inputs.values);
     const find = async () =>
       handler.find === undefined
         ? handler.create(pending.inputs.values, context)
@@ -186,7 +189,7 @@ export class Run {
    */
   private async adopt(handler: ResourceHandler, pending: Pending, wanted: Inputs): Promise<void> {
     const { values } = pending.inputs;
-    const context = this.context(handler);
+    const context = this.context(handler, values);
     const finished = () => handler.create(values, context).catch(() => null);
     const find = handler.find;
     const found = find && (await this.attempt('find', pending, () => find.call(handler, values, context)));
@@ -254,9 +257,9 @@ export class Run {
     }
   }
 
-  private context({ provider }: ResourceHandler): HandlerContext {
+  private context(handler: ResourceHandler, inputs: Inputs): HandlerContext {
     const { credentials, signal } = this.setup.options;
-    return { credential: credentials[provider], signal };
+    return { credential: credentialFor(handler, inputs, credentials), signal };
   }
 
   private changed(operation: Operation, { type, name }: Key, keys: readonly string[]): void {

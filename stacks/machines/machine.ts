@@ -37,8 +37,16 @@ export interface ComputeProvider {
   list(organism: string, credential: Json): Promise<readonly TaggedMachine[]>;
   /** Destroys one by its provider id. Gone already is fine. */
   remove(id: string, credential: Json): Promise<void>;
+  /** What `cell doctor` says of the cloud, with the credential a laptop starts with. Changes nothing. Throws why not. */
+  examine?(gene: CloudGene, organism: string): Promise<Examined>;
   /** Removes what the provider itself keeps on this computer, once the organism is gone. Clouds keep nothing. */
   forget?(organism: string, credential: Json): Promise<void>;
+}
+
+/** What was found of a cloud, and how to mend it where something is wrong. */
+export interface Examined {
+  readonly found: string;
+  readonly mend?: string;
 }
 
 export interface TaggedMachine {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { understand } from '../../bin/understand.ts';
 
-const COMMANDS = ['divide', 'destroy', 'doctor', 'seed', 'status', 'sync', 'validate'];
+const COMMANDS = ['divide', 'destroy', 'doctor', 'seed', 'status', 'sync', 'validate', 'box:init', 'box:list'];
 
 describe('what reaches oclif', () => {
   test.each([
@@ -15,6 +15,11 @@ describe('what reaches oclif', () => {
     { call: ['status', '-w', '-h'], args: ['status', '-w', '-h'] },
     { call: ['seed', '--json', 'x'], args: ['seed', '--json', 'x'] },
     { call: ['seed', '--nonsense'], args: ['seed', '--nonsense'] },
+    { call: ['box'], args: ['box', '--help'] },
+    { call: ['help', 'box'], args: ['box', '--help'] },
+    { call: ['box', '-h'], args: ['box', '--help'] },
+    { call: ['box', 'init', '--dir', 'x'], args: ['box', 'init', '--dir', 'x'] },
+    { call: ['box', 'init', '-h'], args: ['box', 'init', '--help'] },
   ])('$call', ({ call, args }) => {
     expect(understand(call, COMMANDS).args).toEqual(args);
   });
@@ -27,6 +32,8 @@ describe('what does not', () => {
     { call: ['--versoin'], hint: 'Did you mean `cell --version`?' },
     { call: ['help', 'sed'], hint: 'Did you mean `cell seed`?' },
     { call: ['teleport'], hint: 'Run `cell --help`' },
+    { call: ['box', 'lits'], hint: 'Did you mean `cell box list`?' },
+    { call: ['box', 'teleport'], hint: 'Run `cell box --help`' },
     { call: [''], hint: 'Run `cell --help`' },
     { call: ['--json', 'seed'], hint: 'Run `cell --help`' },
   ])('$call', ({ call, hint }) => {
