@@ -34,7 +34,7 @@ function problemWith(what: string, given: string, words: readonly string[], topi
   const nearest = words
     .map((word) => word.replace(':', ' '))
     .map((word) => ({ word, away: distance(given, word) }))
-    .filter(({ word, away }) => away <= Math.max(1, Math.floor((word.length - topic.length) / 3)))
+    .filter(({ word, away }) => away <= Math.max(1, Math.floor(word.length / 3)))
     .sort((a, b) => a.away - b.away)[0];
   const hint =
     nearest === undefined
