@@ -49,7 +49,7 @@ export async function install(here: Here, name: FunctionName): Promise<void> {
 /** Starts programs and waits until each is healthy. Throws UNHEALTHY naming the first that is not in time. */
 export async function start(here: Here, names: readonly FunctionName[]): Promise<void> {
   const genome = await genomeOf(here);
-  await Promise.all(names.map((name) => services.start(name)));
+  await Promise.all(names.map((name) => services.start(name, here.layout)));
   await change(here, (traffic) => ({
     running: [...new Set([...traffic.running, ...names])].sort(),
     holding: traffic.holding.filter((name) => !names.includes(name)),
@@ -68,6 +68,7 @@ async function becomesHealthy(here: Here, name: FunctionName, gene: FunctionGene
   for (;;) {
     const health = await probeHealth(gene, {
       layout: here.layout,
+      function: name,
       unit: unitOf(name),
       host,
       port,

@@ -6,6 +6,11 @@ import { join } from 'node:path';
 
 export interface Layout {
   readonly root: string;
+  /**
+   * Whether this is an operating system, with users, packages and a packet filter for the cell to set. A machine that is a
+   * folder shares those of the computer that carries it.
+   */
+  readonly system: boolean;
   /** The cell's state. */
   readonly home: string;
   /** Artefacts by content: store/<sha256>/. */
@@ -14,9 +19,14 @@ export interface Layout {
   readonly cell: string;
   /** One folder a function: its source and its data. */
   readonly functions: string;
+  /** The variables and secrets of each function, for its service manager: `NAME.env`, not where the function can write. */
+  readonly environments: string;
+  /** Holds the `node` that came with an imprint, for functions that want one. */
+  readonly runtime: string;
   readonly cronFile: string;
   readonly units: string;
-  readonly cgroups: string;
+  /** Where the kernel's counts of a unit may be: cgroup v2 alone, or beside v1. */
+  readonly cgroups: readonly [string, ...string[]];
   readonly ingressFile: string;
   /** What the ingress serves at /.well-known/cell/where.json, and functions read at $CELL_WHERE. */
   readonly whereFile: string;
@@ -25,26 +35,35 @@ export interface Layout {
    * folder, and the cell's home is closed to it.
    */
   readonly metricsFile: string;
+  /** Whom sshd lets in with a shell: operators, and the imprint key while a cell is made. */
   readonly authorizedKeys: string;
+  /** Whom it lets in for a sync and nothing else. The same file where the machine has one user only. */
+  readonly peerKeys: string;
   readonly hostKey: string;
 }
 
 /** The layout below a root. */
 export function layout(root: string): Layout {
   const at = (...parts: string[]) => join(root === '' ? '/' : root, ...parts);
+  const system = root === '';
+  const authorizedKeys = at('root/.ssh/authorized_keys');
   return {
     root,
+    system,
     home: at('var/lib/cell'),
     store: at('opt/cell/store'),
     cell: at('opt/cell/bin/cell'),
     functions: at('srv/cell'),
+    environments: at('etc/cell/env'),
+    runtime: at('opt/cell/runtime'),
     cronFile: at('etc/cron.d/cell'),
     units: at('etc/systemd/system'),
-    cgroups: at('sys/fs/cgroup/system.slice'),
+    cgroups: [at('sys/fs/cgroup/system.slice'), at('sys/fs/cgroup/unified/system.slice')],
     ingressFile: at('etc/cell/ingress.json'),
-    whereFile: at('var/lib/cell/where.json'),
     metricsFile: at('srv/cell/.metrics/cell.prom'),
-    authorizedKeys: at('root/.ssh/authorized_keys'),
+    whereFile: at('srv/cell/.well-known/cell/where.json'),
+    authorizedKeys,
+    peerKeys: system ? at('var/lib/cell/.ssh/authorized_keys') : authorizedKeys,
     hostKey: at('etc/ssh/ssh_host_ed25519_key'),
   };
 }
@@ -52,4 +71,12 @@ export function layout(root: string): Layout {
 /** The unit of a function. */
 export function unitOf(functionName: string): string {
   return `cell-fn-${functionName}.service`;
+}
+
+/** Who runs what other cells may ask for; on a machine that is a folder, whoever it belongs to. */
+export const DOOR_USER = 'cell';
+
+/** The user that a cell's key logs in as, on a machine whose owner logs in as `user`. */
+export function peerUser({ root, user }: { readonly root: string; readonly user: string }): string {
+  return layout(root).system ? DOOR_USER : user;
 }

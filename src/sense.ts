@@ -31,7 +31,8 @@ export async function senseAll(here: Here, genome: Genome, lineage: Lineage, bea
       const port = traffic.ports[name];
       if (gene === undefined || port === undefined) return;
       const before = beat.sensors[name];
-      const where = { layout: here.layout, unit: unitOf(name), host, port, folder: folderOf(here, name) };
+      const folder = folderOf(here, name);
+      const where = { layout: here.layout, function: name, unit: unitOf(name), host, port, folder };
       const sensed = await sense(gene, { ...where, now, previous: before });
       const smoothed = smoothedReadings(gene, sensed.measures, beat.readings[name] ?? {}, {
         now,

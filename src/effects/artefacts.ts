@@ -176,8 +176,14 @@ part=.part-${item.hash}-$$; rm -rf .part-${item.hash}-*; mkdir "$part"; tar -C "
   return total;
 }
 
+/** The Node that was brought: its artefact, and the program in it. */
+export interface Runtime {
+  readonly hash: string;
+  readonly file: string;
+}
+
 /** The shell text of `/opt/cell/bin/cell`: the CLI of one artefact on one runtime. */
-export function shim(cliHash: string, runtime: { readonly hash: string; readonly file: string } | null): string {
+export function shim(cliHash: string, runtime: Runtime | null): string {
   const node = runtime === null ? 'node' : `"$root/opt/cell/store/${runtime.hash}/${runtime.file}"`;
   return `#!/bin/sh
 root="\${CELL_ROOT:-}"
@@ -198,11 +204,18 @@ exec ${node} "$root/opt/cell/store/${cliHash}/bin/cell.js" "$@"
 `;
 }
 
-/** Puts the command in its place, in one rename, and on the PATH of whoever logs in. */
-export async function installShim(remote: Remote, text: string): Promise<void> {
-  await remote.must(
-    `set -e; umask 022; d="\${CELL_ROOT:-}/opt/cell/bin"; mkdir -p "$d"; cat > "$d/.cell.$$"; chmod 755 "$d/.cell.$$"; mv "$d/.cell.$$" "$d/cell"
-b="\${CELL_ROOT:-}/usr/local/bin"; mkdir -p "$b"; ln -sfn "$d/cell" "$b/cell"`,
-    { stdin: text },
-  );
+/** Puts the command in its place, in one rename, and on the PATH of whoever logs in; the runtime where functions find it. */
+export async function installShim(remote: Remote, text: string, runtime: Runtime | null): Promise<void> {
+  const lines = [
+    `set -e; umask 022; d="\${CELL_ROOT:-}/opt/cell/bin"; mkdir -p "$d"`,
+    `cat > "$d/.cell.$$"; chmod 755 "$d/.cell.$$"; mv "$d/.cell.$$" "$d/cell"`,
+    `b="\${CELL_ROOT:-}/usr/local/bin"; mkdir -p "$b"; ln -sfn "$d/cell" "$b/cell"`,
+  ];
+  if (runtime !== null) {
+    lines.push(
+      `r="\${CELL_ROOT:-}/opt/cell/runtime"; mkdir -p "$r"`,
+      `ln -sfn "../store/${runtime.hash}/${runtime.file}" "$r/node"`,
+    );
+  }
+  await remote.must(lines.join('\n'), { stdin: text });
 }

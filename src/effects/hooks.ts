@@ -6,6 +6,7 @@ import type { Layout } from '../layout.ts';
 import type { FunctionName } from '../model.ts';
 import { runCommand } from './run.ts';
 import { folderOf, preparedEnvironment } from './services.ts';
+import { asFunction } from './users.ts';
 
 export type HookName = 'throttle' | 'relax' | 'up' | 'down' | 'merge';
 
@@ -50,9 +51,15 @@ export async function runHook(hook: Hook): Promise<HookResult> {
   const folder = folderOf(hook.layout, hook.function);
   const result = await runCommand(args.length === 0 ? hook.run : withArguments(hook.run), {
     cwd: folder,
-    env: { ...process.env, ...(await preparedEnvironment(folder)), CELL_HOOK: hook.hook, ...hook.env },
+    env: {
+      ...process.env,
+      ...(await preparedEnvironment(hook.layout, hook.function)),
+      CELL_HOOK: hook.hook,
+      ...hook.env,
+    },
     timeoutMs: hook.timeoutMs ?? HOOK_TIMEOUT_MS,
     args,
+    as: asFunction(hook.layout, hook.function),
     signal: hook.signal,
   });
   return {

@@ -2,7 +2,7 @@
  * What the processes of a unit use, read from cgroup v2 where the kernel keeps count for the unit, else summed up over
  * /proc. Synchronous on purpose: these files never touch a disk, and a promise costs more than the read.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Linux counts in hundredths of a second towards user space on every architecture (USER_HZ). */
@@ -50,6 +50,12 @@ function childrenOf(pid: number): number[] {
     // It ended meanwhile.
   }
   return out;
+}
+
+/** The folder of a unit's counts: the first of the places where it is; the first of all when it is in none. */
+export function cgroupOf(places: readonly [string, ...string[]], unit: string): string {
+  const folders = places.map((place) => join(place, unit));
+  return folders.find((folder) => existsSync(folder)) ?? join(places[0], unit);
 }
 
 /** The living processes of a unit and their descendants, by pid. Empty when it does not run. */

@@ -9,6 +9,8 @@ export interface RunOptions {
   /** The whole environment of the command. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly timeoutMs: number;
+  /** What goes before the shell, such as a program that runs it as another user (users.ts). */
+  readonly as?: readonly string[];
   /** What the line finds in $1, $2, … */
   readonly args?: readonly string[];
   /** Also ends what the command left running in its group. */
@@ -59,7 +61,8 @@ function killGroup(pid: number, signal: NodeJS.Signals): void {
 export function runCommand(line: string, options: RunOptions): Promise<RunResult> {
   const began = performance.now();
   return new Promise((resolve) => {
-    const child = spawn('/bin/sh', ['-c', line, 'sh', ...(options.args ?? [])], {
+    const [program = '', ...words] = [...(options.as ?? []), '/bin/sh', '-c', line, 'sh', ...(options.args ?? [])];
+    const child = spawn(program, words, {
       cwd: options.cwd,
       env: options.env as NodeJS.ProcessEnv,
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -9,19 +9,29 @@
  * Smoothing and judging are decide/sense.ts.
  */
 import { totalmem } from 'node:os';
-import { join } from 'node:path';
 import type { FunctionGene, Measure } from '../../genome/schema.ts';
 import { messageOf } from '../errors.ts';
 import type { Layout } from '../layout.ts';
 import type { FunctionName, Health } from '../model.ts';
 import { type DiskCount, diskOf } from './disk.ts';
 import { firstNumber, httpGet, numberAt, type Outcome } from './probe.ts';
-import { type CpuCount, cpuBetween, cpuCount, memoryOf, processesOf, type Stat, uptimeMs } from './processes.ts';
+import {
+  type CpuCount,
+  cgroupOf,
+  cpuBetween,
+  cpuCount,
+  memoryOf,
+  processesOf,
+  type Stat,
+  uptimeMs,
+} from './processes.ts';
 import { runCommand } from './run.ts';
 import { preparedEnvironment } from './services.ts';
+import { asFunction } from './users.ts';
 
 export interface Where {
   readonly layout: Layout;
+  readonly function: FunctionName;
   /** The unit that runs it. */
   readonly unit: string;
   /** Where its program listens. */
@@ -74,7 +84,7 @@ interface Body {
 }
 
 function bodyOf(where: Where): Body {
-  const cgroup = join(where.layout.cgroups, where.unit);
+  const cgroup = cgroupOf(where.layout.cgroups, where.unit);
   const processes = processesOf(cgroup);
   const [pid, first] = processes.entries().next().value ?? [];
   return { cgroup, processes, uptime: uptimeMs(), run: first === undefined ? '' : `${pid}:${first.startedMs}` };
@@ -186,8 +196,9 @@ async function ask(measure: Measure, gene: FunctionGene, where: Where, body: Bod
 }
 
 async function command(line: string, where: Where, timeoutMs: number) {
-  const env = { ...process.env, ...(await preparedEnvironment(where.folder)) };
-  return runCommand(line, { cwd: where.folder, env, timeoutMs, reap: true });
+  const env = { ...process.env, ...(await preparedEnvironment(where.layout, where.function)) };
+  const as = asFunction(where.layout, where.function);
+  return runCommand(line, { cwd: where.folder, env, timeoutMs, as, reap: true });
 }
 
 async function healthNow(

@@ -2,7 +2,7 @@
  * Functions as systemd units. systemd keeps them running; cell only writes what they are and starts or stops them.
  */
 import { existsSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { chmod, mkdir, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { FunctionGene } from '../../genome/schema.ts';
@@ -10,8 +10,10 @@ import { CellError } from '../errors.ts';
 import { type Layout, unitOf } from '../layout.ts';
 import type { FunctionName, Random } from '../model.ts';
 import { readIfThere, writeIfChanged } from './files.ts';
-import { environmentFile, parseEnvironmentFile, systemdPath, systemdQuote } from './quote.ts';
+import { environmentFile, parseEnvironmentFile } from './quote.ts';
 import { askSystemctl, systemctl } from './systemctl.ts';
+import { shellStart, unitText } from './units.ts';
+import { ensureUser, giveTo, userOf } from './users.ts';
 
 export interface Preparation {
   readonly gene: FunctionGene;
@@ -29,11 +31,11 @@ export interface Preparation {
 export interface Services {
   /** Writes folder, environment and unit. True when something changed, so that a running one must be restarted. */
   prepare(functionName: FunctionName, preparation: Preparation): Promise<boolean>;
-  start(functionName: FunctionName): Promise<void>;
+  start(functionName: FunctionName, layout: Layout): Promise<void>;
   stop(functionName: FunctionName): Promise<void>;
   restart(functionName: FunctionName): Promise<void>;
   isActive(functionName: FunctionName): Promise<boolean>;
-  /** Stops it and removes its unit; its folder stays. Gone already is fine. */
+  /** Stops it and removes its unit and its variables; its folder and its user stay. Gone already is fine. */
   remove(functionName: FunctionName, layout: Layout): Promise<void>;
 }
 
@@ -42,64 +44,76 @@ export function folderOf(layout: Layout, functionName: FunctionName): string {
   return join(layout.functions, functionName);
 }
 
+/** The system's own programs first; the runtime that an imprint brought is for machines that have none. */
+const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
 /** The variables a function gets. What the cell says of itself cannot be overridden by the genome. */
 export function functionEnvironment(functionName: FunctionName, what: Preparation): Record<string, string> {
+  const folder = folderOf(what.layout, functionName);
   const asked = Object.entries({ ...what.gene.env, ...what.env }).map(([key, value]) => [key, String(value)]);
   return {
+    ...(what.layout.system ? { HOME: folder, PATH: `${SYSTEM_PATH}:${what.layout.runtime}` } : {}),
     ...Object.fromEntries(asked),
     HOST: what.host,
     PORT: String(what.port),
     CELL_FUNCTION: functionName,
-    CELL_DATA: folderOf(what.layout, functionName),
+    CELL_DATA: folder,
     CELL_WHERE: what.layout.whereFile,
     CELL_ORGANISM: what.organism,
     CELL_NAME: what.cell,
   };
 }
 
-/** The unit's text; pure. */
-export function unitText(functionName: FunctionName, run: string, folder: string): string {
-  return `[Unit]
-Description=Function ${functionName} of a cell
-After=network-online.target
-Wants=network-online.target
-StartLimitIntervalSec=0
-
-[Service]
-Type=simple
-WorkingDirectory=${systemdPath(folder)}
-EnvironmentFile=${systemdPath(join(folder, '.env'))}
-ExecStart=/bin/sh -c ${systemdQuote(run)}
-Restart=always
-RestartSec=1
-TimeoutStopSec=10
-
-[Install]
-WantedBy=multi-user.target
-`;
+/** The variables that were last prepared for a function, for its hooks and probes. Empty when none were. */
+export async function preparedEnvironment(
+  layout: Pick<Layout, 'environments'>,
+  functionName: FunctionName,
+): Promise<Record<string, string>> {
+  return parseEnvironmentFile((await readIfThere(environmentOf(layout, functionName))) ?? '');
 }
 
-/** The variables that were last prepared in a function's folder, for its hooks and probes. Empty when none were. */
-export async function preparedEnvironment(folder: string): Promise<Record<string, string>> {
-  return parseEnvironmentFile((await readIfThere(join(folder, '.env'))) ?? '');
-}
-
+/** Not in the function's folder: the service manager reads it as root, and must not be led to another file by a link. */
+const environmentOf = (layout: Pick<Layout, 'environments'>, functionName: FunctionName) =>
+  join(layout.environments, `${functionName}.env`);
 const fileOf = (layout: Layout, functionName: FunctionName) => join(layout.units, unitOf(functionName));
+
+/** Its folder, owned by it and closed to all others, in a folder that is root's. */
+async function makeRoom(layout: Layout, functionName: FunctionName): Promise<void> {
+  const folder = folderOf(layout, functionName);
+  await mkdir(folder, { recursive: true });
+  const user = userOf(layout, functionName);
+  if (user === null) return;
+  await ensureUser(user, { home: folder, shell: '/usr/sbin/nologin', why: `function ${functionName} of a cell` });
+  await chmod(folder, 0o700);
+  await giveTo(layout, functionName, folder);
+}
 
 /** systemd as the services of this machine. Methods throw REMOTE_FAILED when it says no. */
 export const services: Services = {
   async prepare(functionName, what) {
     const folder = folderOf(what.layout, functionName);
-    await mkdir(folder, { recursive: true });
+    await makeRoom(what.layout, functionName);
+    await mkdir(what.layout.environments, { recursive: true, mode: 0o700 });
     const variables = environmentFile(functionEnvironment(functionName, what));
-    const environment = await writeIfChanged(join(folder, '.env'), variables, 0o600);
-    const text = unitText(functionName, what.gene.run ?? '', folder);
+    const environment = environmentOf(what.layout, functionName);
+    const fresh = await writeIfChanged(environment, variables, 0o600);
+    const text = unitText({
+      name: functionName,
+      gene: what.gene,
+      start: shellStart(what.gene.run ?? ''),
+      folder,
+      environment,
+      user: userOf(what.layout, functionName),
+      hidden: [what.layout.home, what.layout.environments],
+    });
     const unit = await writeIfChanged(fileOf(what.layout, functionName), text);
     // Also when nothing changed: a tick killed between the writing and this would leave systemd with the old text.
     await systemctl('daemon-reload');
-    return environment || unit;
+    return fresh || unit;
   },
-  async start(functionName) {
+  async start(functionName, layout) {
+    // What came over the network since came as root's.
+    await giveTo(layout, functionName, folderOf(layout, functionName));
     // Enabled, too: after a reboot the functions are there before the first tick is.
     await systemctl('enable', '--now', unitOf(functionName));
   },
@@ -118,6 +132,7 @@ export const services: Services = {
     if (!existsSync(fileOf(layout, functionName))) return;
     await systemctl('disable', '--now', unitOf(functionName));
     await rm(fileOf(layout, functionName), { force: true });
+    await rm(environmentOf(layout, functionName), { force: true });
     await systemctl('daemon-reload');
   },
 };

@@ -9,7 +9,7 @@ import { layout } from '../layout.ts';
 const written = new Map<string, string>();
 
 export function writeCgroup(root: string, unit: string, pids: readonly number[]): void {
-  const folder = join(layout(root).cgroups, unit);
+  const folder = join(layout(root).cgroups[0], unit);
   const text = pids.map((pid) => `${pid}\n`).join('');
   if (written.get(folder) === text) return;
   try {
@@ -22,7 +22,7 @@ export function writeCgroup(root: string, unit: string, pids: readonly number[])
 }
 
 export function clearCgroup(root: string, unit: string): void {
-  const folder = join(layout(root).cgroups, unit);
+  const folder = join(layout(root).cgroups[0], unit);
   written.delete(folder);
   rmSync(folder, { recursive: true, force: true });
 }

@@ -54,10 +54,8 @@ export async function furnish(parent: Parent, saga: Mitosis | Stem): Promise<Fur
 export async function imprint(parent: Parent, saga: Mitosis): Promise<void> {
   const { remote, cli, runtime, bytes } = await furnish(parent, saga);
   saga.figures.imprintBytes = bytes;
-  await installShim(
-    remote,
-    shim(cli.hash, runtime === null ? null : { hash: runtime.hash, file: basename(process.execPath) }),
-  );
+  const node = runtime === null ? null : { hash: runtime.hash, file: basename(process.execPath) };
+  await installShim(remote, shim(cli.hash, node), node);
 
   const lineage = await parent.lineage();
   const challenge = `${saga.birth}:${saga.startedAt}`;

@@ -65,7 +65,8 @@ describe('commands', () => {
     'that throttle get the level as argument and variable',
     async () => {
       writeFileSync(join(folder, 'throttle'), '#!/bin/sh\necho "$1 $CELL_THROTTLE_LEVEL $PORT"\n', { mode: 0o755 });
-      writeFileSync(join(folder, '.env'), 'PORT="8123"\n');
+      mkdirSync(layout(root).environments, { recursive: true });
+      writeFileSync(join(layout(root).environments, 'web.env'), 'PORT="8123"\n');
       const hook = { layout: layout(root), function: 'web' };
       expect(await runThrottle({ ...hook, run: './throttle' }, 40)).toMatchObject({ ok: true, output: '40 40 8123\n' });
       expect((await runThrottle({ ...hook, run: 'echo "level=$1"; true' }, 7)).output).toBe('level=7\n');

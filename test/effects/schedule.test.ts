@@ -7,7 +7,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { genomeSchema } from '../../genome/schema.ts';
 import { reloadIngress, writeIngress } from '../../src/effects/ingress.ts';
 import { cronFields, cronText, install, remove, timerTexts } from '../../src/effects/schedule.ts';
-import { freePort, preparedEnvironment, services, unitText } from '../../src/effects/services.ts';
+import { freePort, preparedEnvironment, services } from '../../src/effects/services.ts';
+import { shellStart, unitText } from '../../src/effects/units.ts';
 import { layout } from '../../src/layout.ts';
 
 let root: string;
@@ -142,7 +143,7 @@ describe('services', () => {
     expect(await services.prepare('web', what)).toBe(false);
     expect(await services.prepare('web', { ...what, port: 20_002 })).toBe(true);
     const folder = join(at.functions, 'web');
-    expect(await preparedEnvironment(folder)).toEqual({
+    expect(await preparedEnvironment(at, 'web')).toEqual({
       LEVEL: '3',
       FLAG: 'true',
       S: 'a\n"$x"',
@@ -158,7 +159,7 @@ describe('services', () => {
     expect(unit).toContain('ExecStart=/bin/sh -c "node server.js \\"$$PORT\\" 100%%"\n');
     expect(unit).toContain(`WorkingDirectory=${folder}\n`);
     expect(await services.isActive('web')).toBe(false);
-    await services.start('web');
+    await services.start('web', at);
     expect(await services.isActive('web')).toBe(true);
     await services.restart('web');
     await services.stop('web');
@@ -167,7 +168,7 @@ describe('services', () => {
     await services.remove('web', at);
     expect(asked()).toEqual(['disable --now cell-fn-web.service', 'daemon-reload']);
     expect(existsSync(folder)).toBe(true);
-    expect(await preparedEnvironment(join(root, 'none'))).toEqual({});
+    expect(await preparedEnvironment(at, 'web')).toEqual({});
   });
 
   it('say why systemd refused, and when there is none', async () => {
@@ -179,7 +180,15 @@ describe('services', () => {
 
   it('never split a setting over lines', () => {
     expect(
-      unitText('web', 'a\nInjected=1', '/srv')
+      unitText({
+        name: 'web',
+        gene,
+        start: shellStart('a\nInjected=1'),
+        folder: '/srv',
+        environment: '/etc/web.env',
+        user: null,
+        hidden: [],
+      })
         .split('\n')
         .filter((line) => line.startsWith('Injected')),
     ).toEqual([]);

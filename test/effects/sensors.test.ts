@@ -47,14 +47,26 @@ afterEach(async () => {
 });
 
 const folder = () => join(layout(root).functions, 'web');
-const cgroup = () => join(layout(root).cgroups, 'cell-fn-web.service');
+const cgroup = () => join(layout(root).cgroups[0], 'cell-fn-web.service');
 
 function gene(more: object): FunctionGene {
   const web = { run: 'x', ...more };
   const genome = { organism: 'o', zone: 'o.test', clouds: {}, dns: { provider: 'local' }, functions: { web } };
   return genomeSchema.parse(genome).functions.web as FunctionGene;
 }
-const where = () => ({ layout: layout(root), unit: 'cell-fn-web.service', host: '127.0.0.1', port, folder: folder() });
+const where = () => ({
+  layout: layout(root),
+  function: 'web',
+  unit: 'cell-fn-web.service',
+  host: '127.0.0.1',
+  port,
+  folder: folder(),
+});
+/** What the service manager gives the function, and so its probes. */
+function prepare(variables: string): void {
+  mkdirSync(layout(root).environments, { recursive: true });
+  writeFileSync(join(layout(root).environments, 'web.env'), variables);
+}
 
 /** Runs a Node script as the unit's process; resolves when it has said something. */
 async function run(script: string): Promise<ChildProcess> {
@@ -196,7 +208,7 @@ describe('measures', () => {
     'come from HTTP and commands, all at once, and one that fails does not disturb the others',
     async () => {
       await run('setInterval(() => {}, 1e6)');
-      writeFileSync(join(folder(), '.env'), 'DEPTH="17"\n');
+      prepare('DEPTH="17"\n');
       answers['/metrics'] = [
         200,
         JSON.stringify({ rps: 12.5, queue: { sizes: [3, 4] }, text: '12', list: [{ n: 1 }, { n: 7 }] }),

@@ -1,7 +1,7 @@
 /** The pure parts of the local machine: authorized_keys, crontabs, unit files, timers, routes, arguments. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { unitText } from '../../src/effects/services.ts';
+import { shellStart, unitText } from '../../src/effects/units.ts';
 import { parseAuthorizedKeys } from '../../src/local/authorized.ts';
 import { parseArguments } from '../../src/local/control.ts';
 import { isDue, parseCrontab } from '../../src/local/crontab.ts';
@@ -173,10 +173,13 @@ WantedBy=multi-user.target
         .string({ unit: 'binary', minLength: 1, maxLength: 2 })
         .filter((one) => one.isWellFormed() && !one.includes('\0')),
     );
+    const folder = '/srv/50%/a b';
+    const gene = { limits: {}, sandbox: 'strict' } as const;
+    const parts = { name: 'a', gene, folder, environment: `${folder}/.env`, user: null, hidden: [] };
     fc.assert(
-      fc.property(fc.array(character), (parts) => {
-        const run = parts.join('');
-        const unit = parseUnit('a.service', unitText('a', run, '/srv/50%/a b'));
+      fc.property(fc.array(character), (characters) => {
+        const run = characters.join('');
+        const unit = parseUnit('a.service', unitText({ ...parts, start: shellStart(run) }));
         if (unit.kind !== 'service') throw new Error('it is a service');
         expect(expandWords(unit.start[0]?.words ?? [], { HOME: 'home' })).toEqual(['/bin/sh', '-c', run]);
         expect(unit.workingDirectory).toBe('/srv/50%/a b');

@@ -2,9 +2,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { layout } from '../../src/layout.ts';
 import { type Ingress, startIngress } from '../../src/local/ingress.ts';
 import { serve, until } from './machine.support.ts';
 
@@ -107,7 +108,8 @@ test('routes by domain and by port, says what it does not know, and serves where
   expect(unknown.status).toBe(404);
   expect(unknown.text).toContain('other.test');
   expect((await ask('/.well-known/cell/where.json')).status).toBe(404);
-  writeFileSync(join(root, 'var/lib/cell/where.json'), '{"v":1}');
+  mkdirSync(dirname(layout(root).whereFile), { recursive: true });
+  writeFileSync(layout(root).whereFile, '{"v":1}');
   const where = await ask('/.well-known/cell/where.json', { host: 'whatever.test' });
   expect([where.status, where.text, where.headers['content-type']]).toEqual([200, '{"v":1}', 'application/json']);
   await configure([]);

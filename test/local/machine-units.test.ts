@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { environmentFile } from '../../src/effects/quote.ts';
-import { unitText } from '../../src/effects/services.ts';
+import { shellStart, unitText } from '../../src/effects/units.ts';
 import { machinePid } from '../../src/local/power.ts';
 import { processesWith } from '../../src/local/processes.ts';
 import { openYard, type TestMachine, until, type Yard } from './machine.support.ts';
@@ -36,7 +36,12 @@ test('a function gets a secret of several lines as it is, and its command too', 
   writeFileSync(join(folder, '.env'), environmentFile({ ODD: odd, PEM: pem, LAST: 'last' }), { mode: 0o600 });
   const run = `printf '%s|%s|%s' "$PEM" "$ODD" "$LAST" > got
 printf '%s' 'a\tb\\n%n $$' > line; exec sleep 1000`;
-  unit('fn.service', unitText('fn', run, folder));
+  const gene = { limits: {}, sandbox: 'strict' } as const;
+  const environment = join(folder, '.env');
+  unit(
+    'fn.service',
+    unitText({ name: 'fn', gene, start: shellStart(run), folder, environment, user: null, hidden: [] }),
+  );
   expect((await machine.ssh('systemctl start fn')).code).toBe(0);
   await until('it has written', () => read('srv/fn 50%/line') !== '');
   expect(read('srv/fn 50%/got')).toBe(`${pem}|${odd}|last`);

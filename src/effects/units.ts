@@ -1,0 +1,112 @@
+/**
+ * The text of a function's unit: how it is started, what it may use, and what is kept from it. Pure.
+ *
+ * The sandbox is systemd's (systemd.exec(5)). A function sees the system read-only, writes in its own folder, has no
+ * capability and cannot get one. Not among the settings is MemoryDenyWriteExecute=: programs with a just-in-time
+ * compiler (Node, Java, .NET, LuaJIT) write code and then run it, and would not start.
+ */
+import type { FunctionGene } from '../../genome/schema.ts';
+import type { FunctionName } from '../model.ts';
+import { systemdPath, systemdQuote } from './quote.ts';
+
+export interface UnitParts {
+  readonly name: FunctionName;
+  readonly gene: Pick<FunctionGene, 'limits' | 'sandbox'>;
+  /** ExecStartPre= and ExecStart=, each as systemd reads it. */
+  readonly before?: readonly string[];
+  readonly start: string;
+  readonly folder: string;
+  /** The file with its variables. */
+  readonly environment: string;
+  /** Null: as whoever the service manager runs as, on a machine that has one user only. */
+  readonly user: string | null;
+  /** What it must not even see. */
+  readonly hidden: readonly string[];
+  /** Started by root, which drops what it can itself: a container's manager. */
+  readonly manager?: boolean;
+}
+
+/** What any program can do without, also one that is started by root. */
+const COMMON = ['ProtectClock=yes', 'ProtectHostname=yes', 'ProtectKernelLogs=yes', 'LockPersonality=yes'];
+
+const STRICT = [
+  ...COMMON,
+  'NoNewPrivileges=yes',
+  'CapabilityBoundingSet=',
+  'AmbientCapabilities=',
+  'ProtectSystem=strict',
+  'ProtectHome=yes',
+  'PrivateTmp=yes',
+  'PrivateDevices=yes',
+  'PrivateUsers=yes',
+  'ProtectKernelModules=yes',
+  'ProtectKernelTunables=yes',
+  'ProtectControlGroups=yes',
+  'ProtectProc=invisible',
+  // Netlink: how programs ask which addresses the machine has.
+  'RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK',
+  'RestrictNamespaces=yes',
+  'RestrictRealtime=yes',
+  'RestrictSUIDSGID=yes',
+  'RemoveIPC=yes',
+  'SystemCallArchitectures=native',
+  'SystemCallFilter=@system-service',
+  'SystemCallFilter=~@privileged',
+  // A call that is not allowed fails, as it would for want of a right: programs know how to go on.
+  'SystemCallErrorNumber=EPERM',
+  'UMask=0077',
+];
+
+/** What the sandbox of a function is made of; nothing for `sandbox: off`, or where there are no users. */
+export function sandboxLines({ gene, user, folder, hidden, manager }: UnitParts): readonly string[] {
+  if (user === null) return [];
+  const who = manager === true ? [] : [`User=${user}`, `Group=${user}`];
+  if (gene.sandbox === 'off') return who;
+  if (manager === true) return [...COMMON, 'UMask=0077'];
+  return [
+    ...who,
+    ...STRICT,
+    `ReadWritePaths=${systemdPath(folder)}`,
+    ...hidden.map((path) => `InaccessiblePaths=-${path}`),
+  ];
+}
+
+/** Under MemoryHigh= a program is slowed down while it gives memory back, before MemoryMax= ends it. */
+const HIGH_SHARE = 0.9;
+
+/** What it may use of the machine. */
+export function limitLines({ cpu, memory, tasks }: FunctionGene['limits']): readonly string[] {
+  return [
+    ...(cpu === undefined ? [] : [`CPUQuota=${cpu}%`]),
+    ...(memory === undefined ? [] : [`MemoryHigh=${Math.floor(memory * HIGH_SHARE)}`, `MemoryMax=${memory}`]),
+    ...(tasks === undefined ? [] : [`TasksMax=${tasks}`]),
+  ];
+}
+
+/** The whole text. */
+export function unitText(parts: UnitParts): string {
+  const { name, gene, before = [], start, folder, environment } = parts;
+  return `[Unit]
+Description=Function ${name} of a cell
+After=network-online.target
+Wants=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+Type=exec
+WorkingDirectory=${systemdPath(folder)}
+EnvironmentFile=${systemdPath(environment)}
+${[...before.map((line) => `ExecStartPre=${line}`), `ExecStart=${start}`].join('\n')}
+Restart=always
+RestartSec=1
+RestartSteps=6
+RestartMaxDelaySec=60
+TimeoutStopSec=10
+${[...sandboxLines(parts), ...limitLines(gene.limits)].map((line) => `${line}\n`).join('')}
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+/** A command line of the genome as ExecStart= wants it. */
+export const shellStart = (run: string): string => `/bin/sh -c ${systemdQuote(run)}`;
