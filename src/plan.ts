@@ -10,7 +10,9 @@ import type { Genome } from '../genome/schema.ts';
 import { formatMoney } from '../genome/units.ts';
 import type { Change } from '../stacks/engines/engine.ts';
 import { computeProvider } from '../stacks/machines/index.ts';
+import { stemsOf } from './decide/slots.ts';
 import { genomeOf, type Here, hasHome, lineageOf, openHome } from './here.ts';
+import type { Cell } from './model.ts';
 import { keyPair } from './perform.ts';
 import type { Mitosis } from './saga.ts';
 
@@ -50,8 +52,12 @@ export async function plan(home: string, genomeFile: string, genome: Genome): Pr
     const gene = genome.clouds[cloud];
     return gene === undefined ? 0 : computeProvider(gene.provider).monthly(gene).cents;
   };
-  const before = living.reduce((sum, cell) => sum + price(cell.cloud), 0);
+  // A stem cell costs what a cell does; its cloud is not said in the lineage, and is its keeper's where there is room.
+  const machines = (cell: Cell) => (lineage === null ? 1 : 1 + stemsOf(lineage, cell).length);
+  const before = living.reduce((sum, cell) => sum + machines(cell) * price(cell.cloud), 0);
   const first = firstCell(genome).cloud;
+  const { maxCells, stemCells, maxMonthlyCost } = genome.body;
+  const wanted = price(first) * (1 + Math.min(stemCells, maxCells - 1));
   const cloudNames = Object.keys(genome.clouds);
   const dearest = Math.max(...cloudNames.map(price));
   return {
@@ -63,8 +69,8 @@ export async function plan(home: string, genomeFile: string, genome: Genome): Pr
     ],
     monthly: {
       before,
-      after: living.length > 0 ? before : price(first),
-      most: Math.min(dearest * genome.body.maxCells, genome.body.maxMonthlyCost.cents),
+      after: living.length > 0 ? before : Math.max(price(first), Math.min(wanted, maxMonthlyCost.cents)),
+      most: Math.min(dearest * maxCells, maxMonthlyCost.cents),
       currency: genome.body.maxMonthlyCost.currency,
     },
     changes:

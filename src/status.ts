@@ -1,6 +1,7 @@
 /** The organism as this computer sees it: plain data from the lineage and the pulses, and the table made of it. */
 import type { Genome } from '../genome/schema.ts';
 import { formatDuration } from '../genome/units.ts';
+import { stemsOf } from './decide/slots.ts';
 import type { Frozen, Lineage, Pulse } from './model.ts';
 
 export interface StatusCell {
@@ -19,6 +20,8 @@ export interface StatusCell {
     readonly throttle: number;
   }[];
   readonly budget: number;
+  /** Blank machines it keeps ready, or is making. */
+  readonly stemCells: number;
   readonly links: readonly string[];
   readonly genome: string;
   /** ms since the epoch, or null when none was heard. */
@@ -80,6 +83,7 @@ export function statusOf({ lineage, genome, pulses, self, now }: StatusInput): S
         };
       }),
       budget: cell.budget,
+      stemCells: stemsOf(lineage, cell).length,
       links: pulse?.links ?? [],
       genome: lineage.genome,
       lastPulse: pulse?.at ?? null,
@@ -103,6 +107,8 @@ export function statusOf({ lineage, genome, pulses, self, now }: StatusInput): S
     quarantined,
   };
 }
+
+const stems = (many: number) => (many === 0 ? '' : `  stem cells ${many}`);
 
 function ago(at: number | null, now: number): string {
   if (at === null) return 'never';
@@ -128,7 +134,7 @@ export function statusText(status: Status): string {
     const parent = names.get(cell.parent) ?? 'seed';
     lines.push(
       '',
-      `${cell.name}  ${cell.state}  ${cell.address}  budget ${cell.budget}  from ${parent}  pulse ${ago(cell.lastPulse, status.seenAt)}`,
+      `${cell.name}  ${cell.state}  ${cell.address}  budget ${cell.budget}${stems(cell.stemCells)}  from ${parent}  pulse ${ago(cell.lastPulse, status.seenAt)}`,
     );
     for (const { name, health, level, throttle, pressure } of cell.functions) {
       const measured = Object.entries(pressure).map(([key, value]) => `${key} ${Number(value.toFixed(1))}`);

@@ -15,6 +15,7 @@ function statusWith(...cells: Partial<StatusCell>[]): Status {
     provider: 'local',
     functions: [{ name: 'web', health: 'healthy', level: 'two', throttle: 50, pressure: { requests: 12.345 } }],
     budget: 1,
+    stemCells: 0,
     links: [],
     genome: 'f'.repeat(64),
     lastPulse: NOW - 2_000,

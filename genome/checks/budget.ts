@@ -12,6 +12,7 @@ export function checkBudget(genome: Genome, report: Report): void {
   const spread =
     Math.max(1, delegating + (staying > 0 ? 1 : 0)) + (dividing.length > delegating && delegating === 0 ? 1 : 0);
   checkCells(genome, dividing.length > 0, spread, report);
+  checkStems(genome, report);
   checkMoney(genome, dividing.length > 0, report);
 }
 
@@ -41,6 +42,21 @@ function checkCells(genome: Genome, divides: boolean, spread: number, report: Re
       because,
     });
   }
+}
+
+/** Stem cells are paid for out of the same budget as cells. */
+function checkStems({ body }: Genome, report: Report): void {
+  const { maxCells, stemCells } = body;
+  if (stemCells === 0 || stemCells < maxCells) return;
+  report({
+    severity: 'warning',
+    code: 'budget-too-small',
+    at: ['body', 'stemCells'],
+    message: `${stemCells} stem cells and the first cell are more than the body's ${maxCells}`,
+    expected: `at most ${maxCells - 1}: they count as cells`,
+    suggestion: String(maxCells - 1),
+    because: [['body', 'maxCells']],
+  });
 }
 
 function checkMoney(genome: Genome, divides: boolean, report: Report): void {

@@ -5,6 +5,8 @@
  * bring them back. These are deeds of one feed, so no cut in the network can make two holders of a slot.
  */
 
+import type { BirthId, Cell, Lineage } from '../model.ts';
+
 /** As many as `body.stemCells` may be. */
 export const ALL_SLOTS: readonly number[] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 
@@ -31,4 +33,9 @@ export function shared(
     else parent.push(slot);
   }
   return { parent, child };
+}
+
+/** The stem cells a cell keeps or is making. */
+export function stemsOf(lineage: Lineage, cell: Cell): readonly BirthId[] {
+  return cell.attempts.filter((birth) => lineage.ledger?.births[birth]?.slot !== undefined);
 }

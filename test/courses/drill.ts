@@ -5,7 +5,7 @@ import type { Load } from '../../src/load.ts';
 import type { Cell, Lineage } from '../../src/model.ts';
 import type { Mitosis } from '../../src/saga.ts';
 import type { Status } from '../../src/status.ts';
-import { MAX_CELLS, type Organism } from './organism.ts';
+import type { Organism } from './organism.ts';
 import { type Watch, watch } from './watch.ts';
 
 /** Requests a second of each client. */
@@ -101,7 +101,7 @@ export async function end(organism: Organism, drill: Drill): Promise<void> {
 export async function expectTidy(organism: Organism): Promise<void> {
   const status = JSON.parse((await organism.cell(['status', '--json'])).stdout) as Status;
   expect(status.quarantined).toEqual([]);
-  expect(status.cells.reduce((sum, cell) => sum + cell.budget + 1, 0)).toBe(MAX_CELLS);
+  expect(status.cells.reduce((sum, cell) => sum + cell.budget + cell.stemCells + 1, 0)).toBe(organism.maxCells);
   const sweep = await organism.cell(['sweep', '--json']);
   expect(JSON.parse(sweep.stdout)).toEqual({ found: [], left: [] });
 }

@@ -34,7 +34,8 @@ export interface Ground {
   remove(): Promise<void>;
 }
 
-export async function localGround(): Promise<Ground> {
+/** @param runtime whether machines have this computer's Node, or nothing. */
+export async function localGround(runtime: 'host' | 'none' = 'host'): Promise<Ground> {
   const folder = mkdtempSync(join(tmpdir(), 'cell-e2e-'));
   const tmp = join(folder, 'tmp');
   const base = `127.${90 + Math.floor(Math.random() * 10)}.${Math.floor(Math.random() * 256)}`;
@@ -42,7 +43,7 @@ export async function localGround(): Promise<Ground> {
   mkdirSync(tmp);
   return {
     folder,
-    places: (ttlMs) => `clouds: { here: { provider: local, network: ${base}.0/24 } }
+    places: (ttlMs) => `clouds: { here: { provider: local, network: ${base}.0/24, runtime: ${runtime} } }
 dns: { provider: local, port: ${port}, ttl: ${ttlMs}ms }`,
     dns: { address: '127.0.0.1', port },
     httpPort: 8080,

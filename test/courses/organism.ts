@@ -10,6 +10,7 @@ import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkInvariants } from '../../src/decide/invariants.ts';
+import { stemsOf } from '../../src/decide/slots.ts';
 import { dial } from '../../src/effects/ssh.ts';
 import { CellError } from '../../src/errors.ts';
 import { type Here, lineageOf, openHome } from '../../src/here.ts';
@@ -18,7 +19,7 @@ import { type Load, startLoad } from '../../src/load.ts';
 import { sshArguments } from '../../src/memory/sync.ts';
 import type { Cell, Lineage } from '../../src/model.ts';
 import { pulsesOf } from '../../src/pulse.ts';
-import type { Mitosis } from '../../src/saga.ts';
+import { type Mitosis, readyIn, type Stem } from '../../src/saga.ts';
 import { syncEverybody } from '../../src/sync.ts';
 import { type Ground, localGround, type Machine } from './ground.ts';
 
@@ -39,6 +40,10 @@ export interface Options {
   readonly heartbeat?: string;
   /** Silence after which a cell is taken for dead. */
   readonly deadAfter?: string;
+  readonly maxCells?: number;
+  readonly stemCells?: number;
+  /** The Node that functions run on; that of their machines when left out. */
+  readonly node?: string;
 }
 
 export interface Process {
@@ -50,6 +55,7 @@ export interface Process {
 export interface Organism {
   readonly ground: Ground;
   readonly home: string;
+  readonly maxCells: number;
   /** A file with the name of the only cell on which functions become healthy. */
   readonly sick: string;
   /** The CLI as a user runs it. */
@@ -68,6 +74,8 @@ export interface Organism {
   goOn(cell: Cell): Promise<void>;
   /** Sagas a cell has not finished. */
   sagas(cell: Cell): readonly Saga[];
+  /** Stem cells it keeps ready. */
+  stems(cell: Cell): readonly Stem[];
   /** Files of a function's data on a cell. */
   served(cell: Cell, name: string): readonly string[];
   load(name: string, rate: number): Load;
@@ -107,6 +115,18 @@ export async function newOrganism(options: Options = {}, on_: () => Promise<Grou
     return lineageOf(await here());
   };
   const machine = (one: Machine, ...path: string[]) => join(ground.rootOf(one), ...path);
+  const journalOf = (one: Cell): readonly Saga[] => {
+    const journal = machine(one, 'var/lib/cell/journal');
+    if (!existsSync(journal)) return [];
+    const names = readdirSync(journal).filter((name) => name.endsWith('.json'));
+    return names.flatMap((name) => {
+      try {
+        return [JSON.parse(readFileSync(join(journal, name), 'utf8')) as Saga];
+      } catch {
+        return []; // It ended just now.
+      }
+    });
+  };
   const on = async (one: Cell, command: string) => run('ssh', ['-T', ...sshArguments(one, home), command], env);
   const processes = () => allProcesses().filter(ground.owns);
   const killAll = () => {
@@ -123,6 +143,7 @@ export async function newOrganism(options: Options = {}, on_: () => Promise<Grou
   const organism: Organism = {
     ground,
     home,
+    maxCells: options.maxCells ?? MAX_CELLS,
     sick: ground.meeting.sick,
     cell: (args, more = {}, killAfterMs) =>
       run(process.execPath, [join(ROOT, 'bin/cell.js'), ...args], { ...env, ...more }, killAfterMs),
@@ -148,18 +169,8 @@ export async function newOrganism(options: Options = {}, on_: () => Promise<Grou
     async goOn(one) {
       await on(one, 'systemctl start cell-tick.timer');
     },
-    sagas(one) {
-      const journal = machine(one, 'var/lib/cell/journal');
-      if (!existsSync(journal)) return [];
-      const names = readdirSync(journal).filter((name) => name.endsWith('.json'));
-      return names.flatMap((name) => {
-        try {
-          return [JSON.parse(readFileSync(join(journal, name), 'utf8')) as Saga];
-        } catch {
-          return []; // It ended just now.
-        }
-      });
-    },
+    sagas: (one) => journalOf(one).filter((saga) => readyIn(saga) === null),
+    stems: (one) => journalOf(one).filter((saga): saga is Stem => readyIn(saga) !== null),
     served(one, name) {
       const file = machine(one, 'srv/cell', name, 'data/served');
       return existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter(Boolean) : [];
@@ -212,12 +223,14 @@ export async function newOrganism(options: Options = {}, on_: () => Promise<Grou
     },
     unsound(now) {
       const cells = Object.values(now.cells).filter((one) => one.state !== 'gone');
-      const budgets = cells.reduce((sum, one) => sum + one.budget, 0);
+      const budgets = cells.reduce((sum, one) => sum + one.budget + stemsOf(now, one).length, 0);
       return [
         ...checkInvariants(now),
-        ...cells.flatMap((one) => (one.attempts.length > 0 ? [`${one.name} has an open attempt`] : [])),
+        ...cells.flatMap((one) =>
+          one.attempts.length > stemsOf(now, one).length ? [`${one.name} has an open attempt`] : [],
+        ),
         ...cells.flatMap((one) => (one.weaned ? [] : [`${one.name} is not weaned`])),
-        ...(budgets + cells.length === MAX_CELLS ? [] : [`${budgets} of budget and ${cells.length} cells`]),
+        ...(budgets + cells.length === organism.maxCells ? [] : [`${budgets} of budget and ${cells.length} cells`]),
         ...Object.entries(now.quarantined).map(([id, { why }]) => `${id} is quarantined: ${why}`),
         ...Object.entries(now.waiting).map(([id, many]) => `${many} entries of ${id} wait`),
       ];
@@ -250,10 +263,13 @@ async function told(organism: Organism): Promise<string> {
   }
 }
 
-function genome({ places, meeting }: Ground, { heartbeat, deadAfter }: Options): string {
+function genome(
+  { places, meeting }: Ground,
+  { heartbeat, deadAfter, maxCells, stemCells, node = 'node' }: Options,
+): string {
   const common = (name: string, alone: string) => `
   ${name}:
-    run: exec node server.js
+    run: exec ${node} server.js
     source: ./functions
     domain: ${name}.${ORGANISM}.test
     health: { http: /health, every: 500ms, timeout: 2s, within: 4s }
@@ -261,7 +277,7 @@ function genome({ places, meeting }: Ground, { heartbeat, deadAfter }: Options):
     env: { ALONE_AT: '${alone}', TRACE: '${meeting.trace}', SICK: '${meeting.sick}' }`;
   return `organism: ${ORGANISM}
 zone: ${ORGANISM}.test
-body: { maxCells: ${MAX_CELLS}, heartbeat: ${heartbeat ?? '1s'} }
+body: { maxCells: ${maxCells ?? MAX_CELLS}, stemCells: ${stemCells ?? 0}, heartbeat: ${heartbeat ?? '1s'} }
 rhythm: { settle: 1s, hold: 2s, refractory: 1s, calm: 1h, jitter: 100ms }
 healing: { suspectAfter: 2s, deadAfter: ${deadAfter ?? '60s'}, aloneAfter: 5m }
 ${places(TTL_MS)}
@@ -270,7 +286,7 @@ functions:${common('web', meeting.aloneAt)}
 ${common('api', '')}
     port: ${API_PORT}
     divide: replicate
-    handover: { merge: node merge.js }
+    handover: { merge: ${node} merge.js }
 `;
 }
 
