@@ -30,6 +30,7 @@ export const STEM_LOOK_MS = 600_000;
 
 /** DNS must show a new record within this, or rewiring counts as failed. */
 export const DNS_VISIBLE_MS = 30_000;
+export const DNS_POLL_MS = 250;
 
 /** Concurrent sync sessions of one tick: each is a process, and a small machine has one core. */
 export const SYNC_PARALLEL = 4;

@@ -1,9 +1,11 @@
 /** Steps 7 to 9 of mitosis: the world is told, the door is closed, the old way is given up. */
+import { isIPv6 } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { dnsProvider } from '../../stacks/records/index.ts';
 import { encrypt } from '../effects/vault.ts';
 import { CellError } from '../errors.ts';
 import { hand } from '../hand.ts';
-import { FORWARD_GRACE_MS } from '../limits.ts';
+import { DNS_POLL_MS, DNS_VISIBLE_MS, FORWARD_GRACE_MS } from '../limits.ts';
 import type { Mitosis, Parent } from '../saga.ts';
 import { bodyPlan } from './body.ts';
 import { childOf } from './imprint.ts';
@@ -17,15 +19,21 @@ export async function rewire(parent: Parent, saga: Mitosis): Promise<void> {
   await parent.donor.speak(saga.functions);
 }
 
+/** Secondaries of a zone get its changes a moment later: waits for them, for a while. */
 async function seenInDns(parent: Parent, names: readonly string[], address: string): Promise<void> {
   const { dns } = await parent.credentials();
   const provider = dnsProvider(parent.genome.dns.provider);
+  const deadline = parent.now() + DNS_VISIBLE_MS;
   for (const name of names) {
-    const answers = await provider.resolve(name, 'A', dns);
-    if (!answers.includes(address)) {
-      throw new CellError('UNHEALTHY', `DNS does not show ${name} at ${address} yet`, {
-        why: `it answers ${answers.length === 0 ? 'nothing' : answers.join(', ')}`,
-      });
+    for (;;) {
+      const answers = await provider.resolve(name, isIPv6(address) ? 'AAAA' : 'A', dns);
+      if (answers.includes(address)) break;
+      if (parent.now() > deadline) {
+        throw new CellError('UNHEALTHY', `DNS does not show ${name} at ${address} yet`, {
+          why: `it answers ${answers.length === 0 ? 'nothing' : answers.join(', ')}`,
+        });
+      }
+      await sleep(DNS_POLL_MS);
     }
   }
 }

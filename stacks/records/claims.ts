@@ -23,6 +23,7 @@ import {
   type Update,
   type ZoneChange,
 } from '../../src/effects/dns/message.ts';
+import { ownershipName, ownershipText } from './record.ts';
 
 export interface Owner {
   readonly organism: string;
@@ -63,15 +64,6 @@ export type Step =
 export interface Claim extends Owner {
   readonly addresses: readonly string[];
   readonly record: TextRecord;
-}
-
-/** Where a record beside the others of a domain says whose they are. */
-export function ownershipName(domain: string): string {
-  return `_cell.${domain}`;
-}
-
-export function ownershipText({ organism, birth }: Owner): string {
-  return `v=cell1 organism=${organism} cell=${birth}`;
 }
 
 function claimText(want: Wanted): string {

@@ -5,18 +5,9 @@
 import { join } from 'node:path';
 import { CellError } from '../../src/errors.ts';
 import type { ResourceSpec } from '../stack.ts';
-import type { DnsProvider, RecordNeed, TaggedRecord } from './record.ts';
+import { type DnsProvider, ownershipName, ownershipText, type TaggedRecord } from './record.ts';
 
 const TYPE = 'cell:local:Record';
-
-/** Where a record beside the others of a domain says whose they are. */
-export function ownershipName(domain: string): string {
-  return `_cell.${domain}`;
-}
-
-export function ownershipText(need: Pick<RecordNeed, 'organism' | 'birth'>): string {
-  return `v=cell1 organism=${need.organism} cell=${need.birth}`;
-}
 
 /** Not found, nothing of that type, and a zone that is not there yet: all say that there is no such record now. */
 const NOTHING = new Set(['ENOTFOUND', 'ENODATA', 'EREFUSED']);

@@ -43,3 +43,12 @@ export interface TaggedRecord {
   readonly type: string;
   readonly values: readonly string[];
 }
+
+/** Where a record beside the others of a domain says whose they are. */
+export function ownershipName(domain: string): string {
+  return `_cell.${domain}`;
+}
+
+export function ownershipText({ organism, birth }: Pick<RecordNeed, 'organism' | 'birth'>): string {
+  return `v=cell1 organism=${organism} cell=${birth}`;
+}

@@ -13,7 +13,13 @@ import {
   type TextRecord,
   textData,
 } from '../../src/effects/dns/message.ts';
-import { isUnclear, type Primary, type PrimaryCredential, withPrimary } from '../../src/effects/dns/primary.ts';
+import {
+  isUnclear,
+  type Primary,
+  type PrimaryCredential,
+  type PrimaryOptions,
+  withPrimary,
+} from '../../src/effects/dns/primary.ts';
 import { CellError } from '../../src/errors.ts';
 import type { Json } from '../stack.ts';
 import {
@@ -23,7 +29,6 @@ import {
   indexed,
   isForeign,
   type Owner,
-  ownershipName,
   plainAddress,
   planPut,
   planTake,
@@ -31,7 +36,7 @@ import {
   type Step,
   type Wanted,
 } from './claims.ts';
-import type { TaggedRecord } from './record.ts';
+import { ownershipName, type TaggedRecord } from './record.ts';
 
 /** How often an update is sent whose answers are lost. */
 const LOST_ANSWERS = 3;
@@ -39,6 +44,11 @@ const LOST_ANSWERS = 3;
 const CONTENTION_MS = 60_000;
 const FIRST_PAUSE_MS = 10;
 const LONGEST_PAUSE_MS = 1_000;
+
+export interface ClientOptions extends PrimaryOptions {
+  /** In [0, 1). */
+  readonly random?: () => number;
+}
 
 /** Where a cell says something. */
 export interface Place extends Owner {
@@ -93,34 +103,40 @@ async function settle(
   name: string,
   plan: (seen: Seen) => Step,
   shows: (primary: Primary) => Promise<boolean>,
+  options: ClientOptions,
 ): Promise<void> {
-  const deadline = Date.now() + CONTENTION_MS;
+  const { now = Date.now, random = Math.random } = options;
+  const deadline = now() + CONTENTION_MS;
   let lost = 0;
   let foreign = 0;
   for (let unmet = 0; ; ) {
     try {
-      const settled = await withPrimary(credential, async (primary) => {
-        const seen = await look(primary, name, credential.zone);
-        // A condition did not hold because another cell was quicker, or because the name is somebody else's, and then it
-        // is so each time.
-        foreign = unmet > 0 && isForeign(seen) ? foreign + 1 : 0;
-        const step = plan(seen);
-        if (step.kind === 'there') return true;
-        if (step.kind === 'taken') throw taken(seen, step.address);
-        if (foreign > 1) throw taken(seen);
-        if ((await primary.update(step.update)) === 'unmet') return false;
-        if (!(await shows(primary))) throw notShown(credential, name);
-        return true;
-      });
+      const settled = await withPrimary(
+        credential,
+        async (primary) => {
+          const seen = await look(primary, name, credential.zone);
+          // A condition did not hold because another cell was quicker, or because the name is somebody else's, and then it
+          // is so each time.
+          foreign = unmet > 0 && isForeign(seen) ? foreign + 1 : 0;
+          const step = plan(seen);
+          if (step.kind === 'there') return true;
+          if (step.kind === 'taken') throw taken(seen, step.address);
+          if (foreign > 1) throw taken(seen);
+          if ((await primary.update(step.update)) === 'unmet') return false;
+          if (!(await shows(primary))) throw notShown(credential, name);
+          return true;
+        },
+        options,
+      );
       if (settled) return;
     } catch (thrown) {
       lost += 1;
       if (!isUnclear(thrown) || lost >= LOST_ANSWERS) throw thrown;
       continue;
     }
-    if (Date.now() > deadline) throw contended(name);
+    if (now() > deadline) throw contended(name);
     // Spread, so that those who came at once do not come at once again.
-    await sleep(Math.random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** unmet));
+    await sleep(random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** unmet));
     unmet += 1;
   }
 }
@@ -151,7 +167,7 @@ function notShown({ server, port }: PrimaryCredential, name: string): CellError 
 }
 
 /** Makes a cell's records under a name what they should be. */
-export async function put(credential: PrimaryCredential, want: Wanted): Promise<void> {
+export async function put(credential: PrimaryCredential, want: Wanted, options: ClientOptions = {}): Promise<void> {
   await settle(
     { ...credential, zone: want.zone },
     want.name,
@@ -161,11 +177,12 @@ export async function put(credential: PrimaryCredential, want: Wanted): Promise<
       const { answers } = await primary.ask(want.name, addressType(first));
       return addressesIn(want.name, answers).some((record) => record.data === plainAddress(first));
     },
+    options,
   );
 }
 
 /** Takes a cell's records under a name away. Gone already is fine. */
-export async function take(credential: PrimaryCredential, held: Place): Promise<void> {
+export async function take(credential: PrimaryCredential, held: Place, options: ClientOptions = {}): Promise<void> {
   await settle(
     { ...credential, zone: held.zone },
     held.name,
@@ -175,6 +192,7 @@ export async function take(credential: PrimaryCredential, held: Place): Promise<
       const claims = claimsIn(textsIn(name, (await primary.ask(name, 'TXT')).answers));
       return !claims.some((claim) => claim.organism === held.organism && claim.birth === held.birth);
     },
+    options,
   );
 }
 

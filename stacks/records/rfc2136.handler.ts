@@ -6,7 +6,8 @@ import { isIP } from 'node:net';
 import { untilNotShown } from '../../src/effects/dns/published.ts';
 import { CellError } from '../../src/errors.ts';
 import type { Inputs, Live, ResourceHandler } from '../handler.ts';
-import { ownershipName, plainAddress, type Wanted } from './claims.ts';
+import { plainAddress, type Wanted } from './claims.ts';
+import { ownershipName } from './record.ts';
 import { held, idOf, primaryCredential, put, take } from './rfc2136.client.ts';
 
 /** RFC 1035 2.3.4. */

@@ -2,7 +2,6 @@
  * The DNS provider `rfc2136`: a server of your own that takes dynamic updates (RFC 2136) signed with a shared key (TSIG,
  * RFC 8945), such as BIND, Knot or PowerDNS. Nothing but DNS is spoken with it, and nothing is kept anywhere else.
  */
-import { resolveSecret } from '../../src/effects/secrets.ts';
 import { CellError } from '../../src/errors.ts';
 import type { ResourceSpec } from '../stack.ts';
 import type { DnsGene, DnsProvider } from './record.ts';
@@ -36,6 +35,7 @@ export const rfc2136Dns: DnsProvider = {
 
   async credential(gene, _home, { zone }) {
     const { server, port, key, algorithm, credentials } = rfc2136(gene);
+    const { resolveSecret } = await import('../../src/effects/secrets.ts');
     const secret = (await resolveSecret(credentials)).replace(/\s/g, '');
     if (secret === '' || !BASE64.test(secret)) {
       throw new CellError('PROVIDER_REFUSED', `The secret of the TSIG key ${key} is not in base64`, {

@@ -44,11 +44,8 @@ export interface Update {
 }
 
 export interface Reply {
-  readonly id: number;
   readonly rcode: number;
   readonly authoritative: boolean;
-  /** Not sent whole. */
-  readonly truncated: boolean;
   readonly answers: readonly Answer[];
   readonly authorities: readonly Answer[];
 }
@@ -131,10 +128,14 @@ export function questionMessage(id: number, name: string, type: AskedType): Buff
   return dnsPacket.encode({ type: 'query', id, flags: 0, questions: [{ name, type, class: 'IN' }] });
 }
 
-/** Throws for what is no answer. */
+/** What a server answered in one word (RFC 1035 4.1.1). */
+export function rcodeOf(bytes: Buffer): number {
+  return bytes.readUInt16BE(2) & 0xf;
+}
+
+/** The answer to a question. Throws for what is none. */
 export function readReply(bytes: Buffer): Reply {
-  const { id = 0, answers = [], authorities = [], flag_qr, flag_aa, flag_tc } = dnsPacket.decode(bytes);
+  const { answers = [], authorities = [], flag_qr, flag_aa } = dnsPacket.decode(bytes);
   if (!flag_qr) throw new Error('a question came where an answer was expected');
-  const rcode = bytes.readUInt16BE(2) & 0xf;
-  return { id, rcode, authoritative: flag_aa, truncated: flag_tc, answers, authorities };
+  return { rcode: rcodeOf(bytes), authoritative: flag_aa, answers, authorities };
 }

@@ -8,8 +8,16 @@
 import { randomInt } from 'node:crypto';
 import { CellError } from '../../errors.ts';
 import { type Line, type LineTimes, NoAnswer, openLine } from './line.ts';
-import { type AskedType, questionMessage, type Reply, readReply, type Update, updateMessage } from './message.ts';
-import { type Asked, noAnswer, notBelieved, noZone, refused, type Where } from './refusals.ts';
+import {
+  type AskedType,
+  questionMessage,
+  type Reply,
+  rcodeOf,
+  readReply,
+  type Update,
+  updateMessage,
+} from './message.ts';
+import { type Asked, noAnswer, notBelieved, noZone, refused, unreadable, type Where } from './refusals.ts';
 import { sign, type TsigKey, verify } from './tsig.ts';
 
 export interface PrimaryCredential {
@@ -61,9 +69,9 @@ export async function withPrimary<T>(
       ask: (name, type) => speak.ask(name, type),
       async update(update) {
         const names = update.changes.map(({ record }) => record.name);
-        const reply = await speak.exchange('update', names, (id) => updateMessage(id, apex, update));
-        if (UNMET.includes(reply.rcode)) return 'unmet';
-        if (reply.rcode !== RCODES.NOERROR) throw refused(where, 'update', names, reply.rcode);
+        const rcode = rcodeOf(await speak.exchange('update', names, (id) => updateMessage(id, apex, update)));
+        if (UNMET.includes(rcode)) return 'unmet';
+        if (rcode !== RCODES.NOERROR) throw refused(where, 'update', names, rcode);
         return 'done';
       },
       close: () => line.close(),
@@ -76,7 +84,8 @@ export async function withPrimary<T>(
 }
 
 interface Speaker {
-  exchange(what: Asked, names: readonly string[], write: (id: number) => Buffer): Promise<Reply>;
+  /** The answer, without its signature. */
+  exchange(what: Asked, names: readonly string[], write: (id: number) => Buffer): Promise<Buffer>;
   ask(name: string, type: AskedType): Promise<Reply>;
 }
 
@@ -87,7 +96,7 @@ function speaker(line: Line, { tsig }: PrimaryCredential, where: Where, now: () 
     const id = randomInt(0x10000);
     return ids.has(id) ? freshId() : id;
   };
-  async function exchange(what: Asked, names: readonly string[], write: (id: number) => Buffer): Promise<Reply> {
+  async function exchange(what: Asked, names: readonly string[], write: (id: number) => Buffer): Promise<Buffer> {
     const id = freshId();
     ids.add(id);
     try {
@@ -95,13 +104,13 @@ function speaker(line: Line, { tsig }: PrimaryCredential, where: Where, now: () 
       const answer = await line.ask(signed.bytes);
       const verdict = verify(answer, tsig, signed.mac, Math.floor(now() / 1000));
       if (verdict.kind !== 'good') {
-        const rcode = answer.readUInt16BE(2) & 0xf;
+        const rcode = answer.length < 4 ? 0 : rcodeOf(answer);
         // Knot names the key as the reason when it knows it, but not for these names.
         if (verdict.kind === 'badKey' && accepted) throw refused(where, what, names, rcode);
         throw notBelieved(where, verdict, what, names, rcode);
       }
       accepted = true;
-      return readReply(verdict.message);
+      return verdict.message;
     } finally {
       ids.delete(id);
     }
@@ -109,11 +118,21 @@ function speaker(line: Line, { tsig }: PrimaryCredential, where: Where, now: () 
   return {
     exchange,
     async ask(name, type) {
-      const reply = await exchange('question', [name], (id) => questionMessage(id, name, type));
+      const answer = await exchange('question', [name], (id) => questionMessage(id, name, type));
+      const reply = believable(where, answer);
       if (reply.rcode === RCODES.NOERROR || reply.rcode === RCODES.NXDOMAIN) return reply;
       throw refused(where, 'question', [name], reply.rcode);
     },
   };
+}
+
+/** An answer with a good signature can still be none. */
+function believable(where: Where, answer: Buffer): Reply {
+  try {
+    return readReply(answer);
+  } catch (thrown) {
+    throw unreadable(where, thrown);
+  }
 }
 
 /** A server that has the zone says so with authority, and names its top, also where the name itself is not there. */

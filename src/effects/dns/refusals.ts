@@ -4,7 +4,7 @@
  * All are PROVIDER_REFUSED, also when nobody answered: TIMEOUT and MACHINE_UNREACHABLE speak of cells, and a DNS server
  * that is down must never make a cell look dead.
  */
-import { CellError } from '../../errors.ts';
+import { CellError, messageOf } from '../../errors.ts';
 import type { NoAnswer } from './line.ts';
 import type { Verdict } from './tsig.ts';
 
@@ -69,6 +69,17 @@ export function noZone(where: Where): CellError {
     `The DNS server at ${at(where)} does not have the zone ${where.zone}`,
     'it answers for neither this zone nor one above it',
     'Add the zone there, or name its primary server in dns.server.',
+    { answered: true },
+  );
+}
+
+/** It sent what is no DNS message. */
+export function unreadable(where: Where, thrown: unknown): CellError {
+  return problem(
+    where,
+    `The answer of the DNS server at ${at(where)} cannot be read`,
+    messageOf(thrown),
+    'See that dns.server and dns.port are those of a DNS server.',
     { answered: true },
   );
 }
