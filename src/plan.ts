@@ -57,7 +57,8 @@ export async function plan(home: string, genomeFile: string, genome: Genome): Pr
   const before = living.reduce((sum, cell) => sum + machines(cell) * price(cell.cloud), 0);
   const first = firstCell(genome).cloud;
   const { maxCells, stemCells, maxMonthlyCost } = genome.body;
-  const wanted = price(first) * (1 + Math.min(stemCells, maxCells - 1));
+  const paidFor = price(first) === 0 ? maxCells : Math.floor(maxMonthlyCost.cents / price(first));
+  const machinesThen = Math.max(1, Math.min(1 + stemCells, maxCells, paidFor));
   const cloudNames = Object.keys(genome.clouds);
   const dearest = Math.max(...cloudNames.map(price));
   return {
@@ -69,7 +70,7 @@ export async function plan(home: string, genomeFile: string, genome: Genome): Pr
     ],
     monthly: {
       before,
-      after: living.length > 0 ? before : Math.max(price(first), Math.min(wanted, maxMonthlyCost.cents)),
+      after: living.length > 0 ? before : machinesThen * price(first),
       most: Math.min(dearest * maxCells, maxMonthlyCost.cents),
       currency: genome.body.maxMonthlyCost.currency,
     },

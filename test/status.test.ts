@@ -57,6 +57,11 @@ test('a function shows its health, level, throttle and pressure', () => {
   expect(statusText(statusWith({}))).toContain('web          healthy   two  throttled 50  requests 12.3');
 });
 
+test('stem cells are told of where there are some', () => {
+  expect(statusText(statusWith({}))).not.toContain('stem');
+  expect(statusText(statusWith({ stemCells: 2 }))).toContain('budget 1  stem cells 2  from seed');
+});
+
 test('an organism without a cell says how to go on', () => {
   expect(statusText(statusWith())).toContain('`cell seed`');
 });

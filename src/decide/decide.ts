@@ -13,7 +13,7 @@ import { listen } from './hearing.ts';
 import { type Balance, balance, isBreach, relaxed, relief } from './homeostasis.ts';
 import { CALM, recall } from './memory.ts';
 import { childrenOf, merge } from './merging.ts';
-import { underWay } from './ready.ts';
+import { isReady, underWay } from './ready.ts';
 import { functionLevel } from './sense.ts';
 import { keepStems, releaseBefore } from './stems.ts';
 import { span } from './words.ts';
@@ -175,7 +175,8 @@ function upkeep(view: View, course: Course, now: number): void {
   const [saga] = [...underWay(view)].sort((a, b) => a.due - b.due || (a.id < b.id ? -1 : 1));
   if (saga !== undefined) {
     const what = `${saga.kind} at step ${saga.step}`;
-    const wait = saga.due - now;
+    // A stem cell that is here no more is not waited for: what the journal holds of it is cleared away.
+    const wait = isReady(saga) ? 0 : saga.due - now;
     // A saga waits for a TTL or a retry; longer than that, it is the clock that went back.
     if (wait > 0 && wait <= view.genome.dns.ttl + LONGEST_RETRY_MS) {
       explain(`${what} goes on in ${span(wait)}`);

@@ -167,6 +167,7 @@ const CROSS: readonly (readonly [what: string, change: Change, severity: string,
   ['no clouds', { clouds: {} }, 'error', 'no-clouds', 'clouds'],
   ['no functions', { functions: {} }, 'error', 'no-functions', 'functions'],
   ['one cell for functions that divide', { 'body.maxCells': 1 }, 'error', 'budget-too-small', 'body.maxCells'],
+  ['as many stem cells as cells', { 'body.stemCells': 4 }, 'warning', 'budget-too-small', 'body.stemCells'],
   [
     'fewer cells than delegated functions',
     {
