@@ -2,19 +2,33 @@
  * Who may come in over SSH, written whole from the lineage each time it changes: cells to sync and nothing else, the
  * operators and the seeder with a shell, the imprint key while the cell is being made, and, once the cell has decided
  * to go, its parent with a shell to take everything out.
+ *
+ * On an operating system these are two files of two users: root's for shells, the door's for syncs, which no hole in a
+ * sync can make into more. On a machine with one user they are one.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readIfThere, writeAtomic } from './effects/files.ts';
+import { cellId } from './effects/keys.ts';
 import { genomeOf, type Here, lineageOf } from './here.ts';
-import { authorizedKeys } from './memory/authorized.ts';
+import { authorizedKeys, forcedLine, peerKeys, shellKeys } from './memory/authorized.ts';
 import type { CellId, PublicKey } from './model.ts';
 
 const serveWith = (here: Here) => (id: CellId) => `${here.layout.cell} sync --serve --peer ${id}`;
 
-async function write(here: Here, text: string): Promise<void> {
-  if ((await readIfThere(here.layout.authorizedKeys)) === text) return;
-  await writeAtomic(here.layout.authorizedKeys, text, 0o600);
+async function write(here: Here, shells: string, peers: string): Promise<void> {
+  const { layout } = here;
+  const files =
+    layout.peerKeys === layout.authorizedKeys
+      ? [{ file: layout.authorizedKeys, text: shells + peers, mode: 0o600 }]
+      : [
+          { file: layout.authorizedKeys, text: shells, mode: 0o600 },
+          { file: layout.peerKeys, text: peers, mode: 0o640 },
+        ];
+  for (const { file, text, mode } of files) {
+    if ((await readIfThere(file)) === text) continue;
+    await writeAtomic(file, text, mode);
+  }
 }
 
 /** Before the first sync there is no lineage to know anybody from: the parent to sync, and the imprint key. */
@@ -23,7 +37,7 @@ export async function letInFirst(
   peer: { id: CellId; key: PublicKey },
   imprintKey: PublicKey,
 ): Promise<void> {
-  await write(here, `${imprintKey} imprint\nrestrict,command="${serveWith(here)(peer.id)}" ${peer.key} ${peer.id}\n`);
+  await write(here, `${imprintKey} imprint\n`, `${forcedLine(serveWith(here)(peer.id), peer.key, peer.id)}\n`);
 }
 
 export async function letIn(here: Here): Promise<void> {
@@ -35,5 +49,8 @@ export async function letIn(here: Here): Promise<void> {
   const shells: PublicKey[] = [lineage.seeder.key, ...genome.governance.operators];
   if (self.state === 'wilting' && parent !== undefined) shells.push(parent.key);
   const extra = imprint === null ? [] : [`${imprint.trim()} imprint`];
-  await write(here, authorizedKeys({ lineage, self: self.id, shells, extra, serve: serveWith(here) }));
+  const doors = { lineage, self: self.id, shells, extra, serve: serveWith(here), idOf: cellId };
+  const oneUser = here.layout.peerKeys === here.layout.authorizedKeys;
+  if (oneUser) await write(here, authorizedKeys(doors), '');
+  else await write(here, shellKeys(doors), peerKeys(doors));
 }

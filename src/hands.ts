@@ -8,6 +8,7 @@ import { begin } from './beat.ts';
 import { letIn, letInFirst } from './doors.ts';
 import { createRecipient, recipientOf, unseal } from './effects/age.ts';
 import { manifest, writeAtomic } from './effects/files.ts';
+import { buildHouse } from './effects/house.ts';
 import { ensureIdentity, generateHostKey } from './effects/keys.ts';
 import { remove as unschedule } from './effects/schedule.ts';
 import { systemctl } from './effects/systemctl.ts';
@@ -37,6 +38,7 @@ type Performed<Op extends HandOp> = (here: Here, input: HandOps[Op]['in']) => Pr
 /** Before there is an organism here: keys, once. Asked again, it answers the same. */
 export async function awaken(home: string, input: HandOps['awaken']['in']): Promise<HandOps['awaken']['out']> {
   await mkdir(home, { recursive: true, mode: 0o700 });
+  await buildHouse(layout(process.env.CELL_ROOT ?? ''));
   const identity = ensureIdentity(home);
   await createRecipient(home);
   const next = join(home, 'hostkey');

@@ -192,7 +192,7 @@ export CELL_HOME="\${CELL_HOME:-$root/var/lib/cell}"
 if [ "\${1:-}" = sync ] && [ "\${2:-}" = --serve ]; then
   IFS= read -r theirs || exit 1
   ours=
-  [ -r "$CELL_HOME/digest" ] && IFS= read -r ours < "$CELL_HOME/digest"
+  [ -r "$CELL_HOME/door/digest" ] && IFS= read -r ours < "$CELL_HOME/door/digest"
   if [ -n "$ours" ] && [ "$theirs" = "$ours" ]; then
     echo same
     exit 0

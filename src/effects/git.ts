@@ -1,12 +1,13 @@
 /**
  * The system's git on one bare repository, with nothing of the user's or the machine's configuration in it: no hooks,
- * no replace objects, no prompts, no translations, no automatic gc.
+ * no replace objects, no prompts, no translations, no automatic gc. It runs as whoever owns the repository.
  */
 
 import type { ChildProcessByStdio } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { CellError } from '../errors.ts';
+import { ownerOf } from './owner.ts';
 
 export type GitProcess = ChildProcessByStdio<Writable, Readable, Readable>;
 
@@ -32,6 +33,7 @@ export function spawnGit(dir: string, args: readonly string[], env: Readonly<Rec
   const config = CONFIG.flatMap((setting) => ['-c', setting]);
   return spawn('git', [...config, ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
+    ...ownerOf(dir),
     env: {
       PATH: process.env.PATH ?? '/usr/local/bin:/usr/bin:/bin',
       GIT_DIR: dir,

@@ -74,6 +74,17 @@ export function loadIdentity(home: string): Identity {
   return identityFrom(pem);
 }
 
+/** Whose home it is, for who may not read its key. Throws NOT_FOUND. */
+export function loadId(home: string): CellId {
+  let line: string;
+  try {
+    line = readFileSync(join(home, 'key.pub'), 'utf8').trim();
+  } catch {
+    return loadIdentity(home).id; // made by a program that did not keep it
+  }
+  return cellId(line);
+}
+
 /** Makes the home's key unless it has one: going on after an interruption keeps who we are. */
 export function ensureIdentity(home: string): Identity {
   try {
@@ -90,6 +101,7 @@ export function saveIdentity(home: string, privatePem: string): Identity {
   const identity = identityFrom(privatePem);
   mkdirSync(home, { recursive: true });
   replaceFile(join(home, 'key'), privatePem, 0o600);
+  replaceFile(join(home, 'key.pub'), `${identity.publicKey}\n`);
   return identity;
 }
 

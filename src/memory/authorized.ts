@@ -12,20 +12,65 @@ export interface Doors {
   readonly shells: readonly PublicKey[];
   /** Lines kept as they are: the imprint key while it is there. */
   readonly extra?: readonly string[];
-  /** The one command that a cell's key runs. */
+  /** The one command that a key runs. */
   serve(peer: CellId): string;
 }
 
-/** The text of authorized_keys: each living cell by one forced command, operators with a shell. Sorted: the same doors give the same text. */
-export function authorizedKeys({ lineage, self, shells, extra = [], serve }: Doors): string {
-  const open = [...new Set(shells.map(keyOf))].filter((key) => key !== '').sort();
-  const forced = Object.values(lineage.cells)
-    // sshd takes the first line with a key: one that has a shell must not come again with less
-    .filter(({ id, key, state }) => id !== self && state !== 'gone' && !open.includes(keyOf(key)))
-    .sort((a, b) => (a.id < b.id ? -1 : 1))
-    .map(({ id, key }) => `restrict,command="${quoted(serve(id))}" ${keyOf(key)} ${id}`);
-  return [...extra, ...open.map((key) => `${key} operator`), ...forced].map((line) => `${line}\n`).join('');
+/** Both kinds in one file, for a machine with one user: a key that has a shell may sync by it, too. */
+export function authorizedKeys(doors: Doors): string {
+  const open = shellsOf(doors);
+  // sshd takes the first line with a key: one that has a shell must not come again with less
+  return (
+    shellKeys(doors) +
+    forced(
+      doors,
+      peersOf(doors).filter(({ key }) => !open.includes(key)),
+    )
+  );
 }
+
+/** Whom the machine's owner lets in: operators with a shell, and the imprint key while it is there. */
+export function shellKeys(doors: Pick<Doors, 'shells' | 'extra'>): string {
+  return text([...(doors.extra ?? []), ...shellsOf(doors).map((key) => `${key} operator`)]);
+}
+
+/** Whom the user of the door lets in: each living cell, and each operator, by one forced command. `idOf`: who a key is. */
+export function peerKeys(doors: Doors & { idOf(key: PublicKey): CellId }): string {
+  const cells = peersOf(doors);
+  const operators = shellsOf(doors)
+    .filter((key) => !cells.some((cell) => cell.key === key))
+    .map((key) => ({ key, id: doors.idOf(key) }));
+  return forced(doors, [...cells, ...operators]);
+}
+
+interface Peer {
+  readonly id: CellId;
+  readonly key: PublicKey;
+}
+
+/** Sorted: the same doors give the same text. */
+function forced({ serve }: Pick<Doors, 'serve'>, peers: readonly Peer[]): string {
+  const sorted = peers.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  return text(sorted.map(({ id, key }) => forcedLine(serve(id), key, id)));
+}
+
+/** A line by which a key runs one command and nothing else. */
+export function forcedLine(command: string, key: PublicKey, id: CellId): string {
+  // sshd reads a backslash before a quote as the quote itself; everything else stays
+  return `restrict,command="${command.replaceAll('"', '\\"')}" ${keyOf(key)} ${id}`;
+}
+
+function peersOf({ lineage, self }: Doors): readonly Peer[] {
+  return Object.values(lineage.cells)
+    .filter(({ id, state }) => id !== self && state !== 'gone')
+    .map(({ id, key }) => ({ id, key: keyOf(key) }));
+}
+
+function shellsOf({ shells }: Pick<Doors, 'shells'>): readonly PublicKey[] {
+  return [...new Set(shells.map(keyOf))].filter((key) => key !== '').sort();
+}
+
+const text = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join('');
 
 /** The text of known_hosts: every cell that may still answer, by its address and port. */
 export function knownHosts(lineage: Lineage): string {
@@ -42,9 +87,4 @@ export function knownHosts(lineage: Lineage): string {
 /** Type and key, without a comment. */
 function keyOf(line: PublicKey): PublicKey {
   return line.trim().split(/\s+/).slice(0, 2).join(' ');
-}
-
-/** sshd reads a backslash before a quote as the quote itself; everything else stays. */
-function quoted(command: string): string {
-  return command.replaceAll('"', '\\"');
 }

@@ -16,6 +16,7 @@ import { CellError } from '../errors.ts';
 import type { CellId, Deed, Entry, Lineage, Pulse } from '../model.ts';
 import type { Head } from './chain.ts';
 import { treesOfFiles } from './chain.ts';
+import { cacheOf, doorOf } from './door.ts';
 import { entryHash, makeEntry } from './entry.ts';
 import type { Verdict } from './judge.ts';
 import { judge } from './judge.ts';
@@ -49,6 +50,8 @@ export interface Memory {
   readonly home: string;
   /** The bare repository. */
   readonly dir: string;
+  /** What a session may write beside the repository. */
+  readonly door: string;
   readonly organism: string;
   readonly seeder: CellId;
   /** The verified lineage. With nothing new, it reads a few small files and starts no process. */
@@ -105,7 +108,10 @@ export function initMemory(home: string, of: { readonly organism: string; readon
 export function openMemory(home: string): Memory {
   const { organism, seeder } = readOrganism(home);
   const dir = join(home, 'memory.git');
-  const lock = join(home, 'memory.lock');
+  const door = doorOf(home);
+  mkdirSync(door, { recursive: true });
+  const lock = join(door, 'lock');
+  const cache = cacheOf(home);
   let last: State | null = null;
 
   const cells = (heads: ReadonlyMap<string, string>) => {
@@ -118,7 +124,7 @@ export function openMemory(home: string): Memory {
     return known.length === tips.size && known.every(([cell, { commit }]) => tips.get(cell) === commit);
   };
   const load = (): State => {
-    last ??= readState(home, organism, seeder) ?? blank({});
+    last ??= readState(cache, organism, seeder) ?? blank({});
     return last;
   };
   const blank = (stops: State['stops']): State => ({ heads: {}, lineage: fold({}, seeder), stops });
@@ -142,7 +148,7 @@ export function openMemory(home: string): Memory {
     }
     await updateRefs(dir, kept);
     await updateRefs(dir, changes);
-    writeState(home, organism, seeder, state);
+    writeState(cache, organism, seeder, state);
     last = state;
   }
 
@@ -151,7 +157,7 @@ export function openMemory(home: string): Memory {
     const tips = cells(readHeads(dir));
     const forks = forksOf(readQuarantine(home));
     const stops = Object.fromEntries([...forks].map(([cell, { seq }]) => [cell, seq]));
-    let state = readState(home, organism, seeder) ?? blank(stops);
+    let state = readState(cache, organism, seeder) ?? blank(stops);
     if (JSON.stringify(sorted(state.stops)) !== JSON.stringify(sorted(stops))) state = blank(stops);
     if (sameHeads(state, tips)) {
       last = state;
@@ -204,6 +210,7 @@ export function openMemory(home: string): Memory {
   return {
     home,
     dir,
+    door,
     organism,
     seeder,
 
@@ -325,7 +332,7 @@ export function openMemory(home: string): Memory {
         if (changes.length > 0 || verdict.evidence.length > 0) {
           await offer.keep();
           await settle(verdict.state, changes, verdict.evidence, objects);
-          await tidy(dir).catch(() => false); // tried again after the next news
+          await tidy(dir, door).catch(() => false); // tried again after the next news
         }
         return { refused: verdict.refused, taken: verdict.taken, genome };
       }),

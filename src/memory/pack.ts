@@ -2,15 +2,19 @@
  * Packs in a session: made with just what the peer lacks, and taken in beside the repository, where nothing refers to
  * them until they were judged.
  */
-import { mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { chmodSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { deflateSync } from 'node:zlib';
 import { ended, spawnGit } from '../effects/git.ts';
+import { ownerOf, runAsOwner } from '../effects/owner.ts';
 import { CellError } from '../errors.ts';
 import type { Wire } from './frames.ts';
 import { unclear } from './frames.ts';
 import { INDEX_MS, MAX_CHUNK, MAX_PACK } from './limits.ts';
+import type { GitObject } from './objects.ts';
 import type { Objects } from './repo.ts';
-import { openObjects } from './repo.ts';
+import { INCOMING, openObjects } from './repo.ts';
 
 /** Sends a pack with `tips` and what they need, without what the commits `known` reach. */
 export async function givePack(
@@ -51,19 +55,45 @@ export async function givePack(
   await wire.send('E');
 }
 
+const TYPES = { commit: 1, tree: 2, blob: 3 } as const;
+
+/** Objects as a pack (gitformat-pack(5), version 2): each whole, none as a difference to another. */
+export function packOf(objects: readonly GitObject[]): Buffer {
+  const head = Buffer.from('PACK\0\0\0\x02\0\0\0\0', 'latin1');
+  head.writeUInt32BE(objects.length, 8);
+  const parts: Buffer[] = [head];
+  for (const { type, body } of objects) {
+    // Four bits of the size beside the type, then seven a byte, the lowest first; the top bit says that more follow.
+    const size = [(TYPES[type] << 4) | (body.length & 15)];
+    for (let rest = body.length >>> 4; rest > 0; rest >>>= 7) {
+      size[size.length - 1]! |= 0x80;
+      size.push(rest & 0x7f);
+    }
+    parts.push(Buffer.from(size), deflateSync(body));
+  }
+  const pack = Buffer.concat(parts);
+  return Buffer.concat([pack, createHash('sha1').update(pack).digest()]);
+}
+
 export interface Incoming {
   /** Reads the pack's objects and the repository's. */
   readonly objects: Objects;
   /** Moves the pack into the repository: for good, but nothing refers to it yet. */
   keep(): Promise<void>;
-  discard(): void;
+  discard(): Promise<void>;
 }
 
 /** Takes a pack in from a peer. Throws SYNC_FAILED when it is too large, cut off or not in order. */
-export async function takePack(wire: Wire, dir: string): Promise<Incoming> {
-  const folder = mkdtempSync(join(dir, 'objects', 'incoming-'));
+export async function takePack(wire: Wire, dir: string, door: string): Promise<Incoming> {
+  const folder = mkdtempSync(join(door, INCOMING));
+  const other = ownerOf(dir) !== null;
+  // Its group is the door's: git writes there as the repository's owner.
+  if (other) chmodSync(folder, 0o2770);
   const env = { GIT_OBJECT_DIRECTORY: folder, GIT_ALTERNATE_OBJECT_DIRECTORIES: join(dir, 'objects') };
-  const discard = () => rmSync(folder, { recursive: true, force: true });
+  const discard = async () => {
+    if (other) await runAsOwner(dir, 'rm', ['-rf', '--', folder]);
+    else rmSync(folder, { recursive: true, force: true });
+  };
   const args = ['index-pack', '--stdin', '--strict', '--fix-thin', `--max-input-size=${MAX_PACK}`];
   const child = spawnGit(dir, args, env);
   const done = ended(child, args, INDEX_MS);
@@ -83,7 +113,7 @@ export async function takePack(wire: Wire, dir: string): Promise<Incoming> {
   } catch (error) {
     child.kill('SIGKILL');
     await done.catch(() => undefined);
-    discard();
+    await discard();
     throw error;
   }
   const objects = await openObjects(dir, env);
@@ -91,13 +121,15 @@ export async function takePack(wire: Wire, dir: string): Promise<Incoming> {
     objects,
     discard: () => {
       objects.close();
-      discard();
+      return discard();
     },
     async keep() {
       const from = join(folder, 'pack');
       // the index last: git looks for packs by it
       const files = readdirSync(from).sort((a, b) => Number(a.endsWith('.idx')) - Number(b.endsWith('.idx')));
-      for (const name of files) renameSync(join(from, name), join(dir, 'objects/pack', name));
+      const to = join(dir, 'objects/pack');
+      if (other) await runAsOwner(dir, 'mv', ['-f', '--', ...files.map((name) => join(from, name)), to]);
+      else for (const name of files) renameSync(join(from, name), join(to, name));
     },
   };
 }

@@ -4,10 +4,11 @@
  * Each is replaced whole, so a killed process leaves an old pulse, never half of a new one. Anybody may pass one on: the
  * signature says whose it is.
  */
-import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Identity } from '../effects/keys.ts';
 import { verify } from '../effects/keys.ts';
+import { readPlain } from '../effects/owner.ts';
 import { replaceFile } from '../effects/replace.ts';
 import { CellError } from '../errors.ts';
 import type { CellId, Lineage, PublicKey, Pulse } from '../model.ts';
@@ -113,7 +114,7 @@ function kept(home: string): CellId[] {
 
 function readPulse(home: string, cell: CellId): Pulse | null {
   try {
-    const pulse: unknown = JSON.parse(readFileSync(fileOf(home, cell), 'utf8'));
+    const pulse: unknown = JSON.parse(readPlain(fileOf(home, cell)));
     return shapes.pulse(pulse) === null && (pulse as Pulse).cell === cell ? (pulse as Pulse) : null;
   } catch {
     return null;

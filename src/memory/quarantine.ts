@@ -1,14 +1,15 @@
 /**
- * What was refused, and why: `quarantine.json`, with the commits themselves kept below `refs/quarantine/`.
+ * What was refused, and why: `door/quarantine.json`, with the commits themselves kept below `refs/quarantine/`.
  *
  * Two kinds. A refused entry is evidence only: anybody could have made it, so the feed goes on from its last good entry
  * when its owner's next one comes. A fork is proof, for only the owner's key can sign two histories: the feed is read no
  * further than where they part, by every cell alike, and the proof is passed on with the next sessions.
  */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readPlain } from '../effects/owner.ts';
 import { replaceFile } from '../effects/replace.ts';
 import type { CellId } from '../model.ts';
+import { doorOf } from './door.ts';
 import type { RefusalReason } from './entry.ts';
 import { MAX_EVIDENCE } from './limits.ts';
 
@@ -27,9 +28,11 @@ export interface Evidence {
   readonly fork: readonly [string, string] | null;
 }
 
+const fileOf = (home: string) => join(doorOf(home), 'quarantine.json');
+
 export function readQuarantine(home: string): readonly Evidence[] {
   try {
-    const { v, items } = JSON.parse(readFileSync(join(home, 'quarantine.json'), 'utf8')) as {
+    const { v, items } = JSON.parse(readPlain(fileOf(home))) as {
       v: number;
       items: Evidence[];
     };
@@ -49,7 +52,7 @@ export function addEvidence(home: string, found: readonly Evidence[]): readonly 
     );
     if (!known && (item.fork !== null || same.length < MAX_EVIDENCE)) items.push(item);
   }
-  replaceFile(join(home, 'quarantine.json'), `${JSON.stringify({ v: 1, items }, null, 1)}\n`);
+  replaceFile(fileOf(home), `${JSON.stringify({ v: 1, items }, null, 1)}\n`);
   return items;
 }
 

@@ -12,14 +12,13 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
   renameSync,
-  rmSync,
   statSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import type { GitProcess } from '../effects/git.ts';
+import { ownerOf, readPlain, runAsOwner } from '../effects/owner.ts';
 import { CellError } from '../errors.ts';
 import { LEFTOVER_MS, MANY_LOOSE, MANY_PACKS, MANY_REFS, MAX_OBJECT } from './limits.ts';
 import type { GitObject, TreeFile } from './objects.ts';
@@ -32,6 +31,9 @@ export interface RefChange {
   /** null: the ref goes. */
   readonly to: string | null;
 }
+
+/** Folders beside the repository with packs that are not judged yet. */
+export const INCOMING = 'incoming-';
 
 const ZERO = '0'.repeat(40);
 
@@ -63,7 +65,7 @@ export function readHeads(dir: string): Map<string, string> {
 
 function readText(file: string): string {
   try {
-    return readFileSync(file, 'utf8');
+    return readPlain(file);
   } catch {
     return '';
   }
@@ -82,6 +84,7 @@ export async function updateRefs(dir: string, changes: readonly RefChange[]): Pr
 
 /** Writes objects as loose files: each whole or not at all, flushed before a ref can point at it. */
 export async function writeObjects(dir: string, objects: readonly GitObject[]): Promise<void> {
+  if (ownerOf(dir) !== null) return giveObjects(dir, objects);
   const { deflateSync } = await import('node:zlib');
   for (const { type, body, id } of objects) {
     const folder = join(dir, 'objects', id.slice(0, 2));
@@ -99,6 +102,13 @@ export async function writeObjects(dir: string, objects: readonly GitObject[]): 
     }
     renameSync(beside, file);
   }
+}
+
+/** The same by git, as the repository's owner: one pack that git takes apart. */
+async function giveObjects(dir: string, objects: readonly GitObject[]): Promise<void> {
+  const { git } = await import('../effects/git.ts');
+  const { packOf } = await import('./pack.ts');
+  await git(dir, ['unpack-objects', '-q', '--strict'], { input: packOf(objects) });
 }
 
 export interface Objects {
@@ -192,7 +202,7 @@ export async function readTree(objects: Objects, tree: string, max: number): Pro
 export const EMPTY_TREE = '4b825dc642cb6eb9a060e54bf8d69288fbee4904';
 
 /** Joins many small packs, objects and refs into few. Cheap to ask; safe beside readers, and when it is killed. */
-export async function tidy(dir: string): Promise<boolean> {
+export async function tidy(dir: string, door: string): Promise<boolean> {
   const size = (folder: string) => (existsSync(join(dir, folder)) ? readdirSync(join(dir, folder)).length : 0);
   const packs = size('objects/pack') / 2 > MANY_PACKS;
   const loose = size('objects/17') > MANY_LOOSE;
@@ -201,11 +211,17 @@ export async function tidy(dir: string): Promise<boolean> {
   const { git } = await import('../effects/git.ts');
   if (packs || loose) await git(dir, ['repack', '-d', '--geometric=2', '-q']);
   if (refs) await git(dir, ['pack-refs', '--all']);
-  for (const name of readdirSync(join(dir, 'objects'))) {
-    const left = name.startsWith('tmp_obj_') || name.startsWith('incoming-');
-    const path = join(dir, 'objects', name);
-    const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
-    if (left && age > LEFTOVER_MS) rmSync(path, { force: true, recursive: true });
+  const old: string[] = [];
+  for (const [folder, prefix] of [
+    [join(dir, 'objects'), 'tmp_obj_'],
+    [door, INCOMING],
+  ] as const) {
+    for (const name of readdirSync(folder).filter((each) => each.startsWith(prefix))) {
+      const path = join(folder, name);
+      const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+      if (age > LEFTOVER_MS) old.push(path);
+    }
   }
+  if (old.length > 0) await runAsOwner(dir, 'rm', ['-rf', '--', ...old]);
   return true;
 }

@@ -178,7 +178,7 @@ async function receive(
 async function judgePack(wire: Wire, memory: Memory, from: CellId, news: News): ReturnType<Memory['accept']> {
   await memory.ready();
   const { takePack } = await import('./pack.ts');
-  const incoming = await takePack(wire, memory.dir);
+  const incoming = await takePack(wire, memory.dir, memory.door);
   try {
     return await memory.accept({
       from,
@@ -189,7 +189,7 @@ async function judgePack(wire: Wire, memory: Memory, from: CellId, news: News): 
       keep: incoming.keep,
     });
   } finally {
-    incoming.discard();
+    await incoming.discard();
   }
 }
 

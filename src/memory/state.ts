@@ -6,7 +6,6 @@
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { replaceFile } from '../effects/replace.ts';
 import type { CellId, Lineage } from '../model.ts';
 import type { Head } from './chain.ts';
@@ -22,9 +21,9 @@ export interface State {
 const VERSION = 2;
 const sum = (text: string) => createHash('sha256').update(text).digest('hex');
 
-export function readState(home: string, organism: string, seeder: CellId): State | null {
+export function readState(file: string, organism: string, seeder: CellId): State | null {
   try {
-    const text = readFileSync(join(home, 'memory.json'), 'utf8');
+    const text = readFileSync(file, 'utf8');
     const cut = text.indexOf('\n');
     const head = JSON.parse(text.slice(0, cut).replace(/,$/, '}')) as Record<string, unknown>;
     const body = text.slice(cut + 1);
@@ -35,8 +34,8 @@ export function readState(home: string, organism: string, seeder: CellId): State
   }
 }
 
-export function writeState(home: string, organism: string, seeder: CellId, state: State): void {
+export function writeState(file: string, organism: string, seeder: CellId, state: State): void {
   const body = `"state":${JSON.stringify(state)}}\n`;
   const head = JSON.stringify({ v: VERSION, organism, seeder, sum: sum(body) }).replace(/\}$/, ',');
-  replaceFile(join(home, 'memory.json'), `${head}\n${body}`, 0o644, false);
+  replaceFile(file, `${head}\n${body}`, 0o644, false);
 }

@@ -3,9 +3,10 @@
  *
  * sshd starts it by the forced command in authorized_keys, which names the peer; what the peer asked to run
  * (SSH_ORIGINAL_COMMAND) is never looked at. It must start fast, since it is most of what a sync costs: nothing is
- * imported here but the session, which needs only Node's own modules.
+ * imported here but the session, which needs only Node's own modules. On a machine it runs as a user who can read no
+ * secret and no key (effects/house.ts).
  */
-import { loadIdentity } from '../effects/keys.ts';
+import { loadId } from '../effects/keys.ts';
 import { messageOf } from '../errors.ts';
 import { digestOf, firstLine, keepDigest, MORE, SAME } from './greeting.ts';
 import { openMemory } from './memory.ts';
@@ -26,7 +27,7 @@ try {
   const same = !greeted && (await firstLine(process.stdin)) === digestOf(memory);
   if (!greeted) process.stdout.write(`${same ? SAME : MORE}\n`);
   if (!same) {
-    await converse(process.stdin, process.stdout, { memory, self: loadIdentity(home).id, peer });
+    await converse(process.stdin, process.stdout, { memory, self: loadId(home), peer });
     keepDigest(memory);
   }
 } catch (error) {

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import type { Identity } from '../effects/keys.ts';
 import { replaceFile } from '../effects/replace.ts';
 import { CellError, messageOf } from '../errors.ts';
-import { layout } from '../layout.ts';
+import { layout, peerUser } from '../layout.ts';
 import type { CellId, PublicKey, Reach } from '../model.ts';
 import type { Patience } from './frames.ts';
 import { digestOf, firstLine, keepDigest, SAME } from './greeting.ts';
@@ -48,9 +48,13 @@ export interface PeerResult {
 export async function syncWith(peer: Peer, { home, identity, patience }: SyncOptions): Promise<SyncResult> {
   const started = performance.now();
   const memory = openMemory(home);
-  const child = spawn('ssh', ['-T', ...sshArguments(peer, home), serveCommand(peer.reach, identity.id)], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
+  const child = spawn(
+    'ssh',
+    ['-T', ...sshArguments(peer, home, peerUser(peer.reach)), serveCommand(peer.reach, identity.id)],
+    {
+      stdio: ['pipe', 'pipe', 'pipe'],
+    },
+  );
   let stderr = '';
   child.stderr.on('data', (chunk: Buffer) => {
     stderr = (stderr + chunk.toString('utf8')).slice(-4000);
@@ -117,7 +121,11 @@ export async function syncAll(
 }
 
 /** The arguments of `ssh` for a peer with its host key pinned, destination last; a command may follow. */
-export function sshArguments({ reach, hostKey }: Pick<Peer, 'reach' | 'hostKey'>, home: string): string[] {
+export function sshArguments(
+  { reach, hostKey }: Pick<Peer, 'reach' | 'hostKey'>,
+  home: string,
+  user = reach.user,
+): string[] {
   const alias = `cell-${createHash('sha256').update(hostKey).digest('hex').slice(0, 32)}`;
   const known = join(home, 'known', alias);
   const line = `${alias} ${hostKey}\n`;
@@ -157,7 +165,7 @@ export function sshArguments({ reach, hostKey }: Pick<Peer, 'reach' | 'hostKey'>
     '-p',
     String(reach.sshPort),
     '-l',
-    reach.user,
+    user,
     ...flags,
     '--',
     reach.address,

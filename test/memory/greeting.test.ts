@@ -36,13 +36,13 @@ describe('the command behind the door', () => {
     const folder = mkdtempSync(join(tmpdir(), 'cell-greeting-'));
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
     const bin = join(folder, 'opt/cell/store/abc/bin');
-    spawnSync('mkdir', ['-p', bin, join(folder, 'var/lib/cell')]);
+    spawnSync('mkdir', ['-p', bin, join(folder, 'var/lib/cell/door')]);
     // Stands for the CLI: says how it was called and what was left to read.
     writeFileSync(
       join(bin, 'cell.js'),
       `process.stdout.write(process.argv.slice(2).join(' ') + '|');process.stdin.pipe(process.stdout);`,
     );
-    if (digest !== null) writeFileSync(join(folder, 'var/lib/cell/digest'), `${digest}\n`);
+    if (digest !== null) writeFileSync(join(folder, 'var/lib/cell/door/digest'), `${digest}\n`);
     const file = join(folder, 'cell');
     writeFileSync(file, shim('abc', null), { mode: 0o755 });
     return (args: readonly string[], input: string): Promise<string> =>

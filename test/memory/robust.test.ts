@@ -119,7 +119,7 @@ describe('a killed process', () => {
     await sync(first, seeder);
     expect((await seeder.memory.recall()).lineage).toEqual((await first.memory.recall()).lineage);
     expect(seeder.memory.quarantine()).toEqual([]);
-    expect(existsSync(join(seeder.home, 'memory.lock'))).toBe(false);
+    expect(existsSync(join(seeder.home, 'door/lock'))).toBe(false);
   }, 60_000);
 });
 

@@ -91,7 +91,7 @@ describe('a session', () => {
     expect(await syncProcess(second, first)).toMatchObject({ taken: 6, genome: true, given: 1 });
     expect(await syncProcess(second, first)).toMatchObject({ taken: 0, given: 0, genome: false });
     expect((await first.memory.recall()).lineage.cells[second.identity.id]?.state).toBe('living');
-    expect(existsSync(join(first.home, 'memory.lock'))).toBe(false);
+    expect(existsSync(join(first.home, 'door/lock'))).toBe(false);
   });
 
   test('any order of sessions ends with the same lineage everywhere', async () => {
