@@ -1,13 +1,13 @@
 /** The crawler's database, by what it keeps its pages in: the same behaviour from each. */
 import { existsSync } from 'node:fs';
-import { appendFile, cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { putInPlace, takeAway } from './carry.ts';
 import { endUnderLoad, lastOf, type Write } from './load.ts';
 import { DATABASES, type Kind } from './servers.ts';
 import { figure, type Options, type Program, rows, Stage, until } from './stage.ts';
-import { giveTo } from './unprivileged.ts';
 
 const urlOf = (n: number) => `http://www.crawler.test/site/page/${n}`;
 
@@ -29,7 +29,8 @@ async function stalePid(file: string): Promise<void> {
 
 for (const kind of DATABASES) describe.skipIf(!kind.here)(`the database on ${kind.title}`, () => behaves(kind));
 
-function behaves({ suffix, unprivileged, ends }: Kind): void {
+function behaves(kind: Kind): void {
+  const { suffix, unprivileged, ends } = kind;
   const file = `database${suffix}.js`;
   const start = (options: Options = {}) => stage.start('database', file, { unprivileged, ...options });
   const restarted = async (program: Program) => {
@@ -109,22 +110,8 @@ function behaves({ suffix, unprivileged, ends }: Kind): void {
   });
 
   describe('with a replica that comes home', () => {
-    /** What is carried: the files of one that has stopped, or the dump of one that still runs. */
-    async function carried(replica: Program): Promise<string> {
-      const from = await mkdtemp(join(stage.root, 'from-'));
-      giveTo(replica.user, from);
-      if (suffix === '') {
-        await stage.remove(replica);
-        await cp(join(replica.folder, 'data'), join(from, 'data'), { recursive: true });
-      } else {
-        await stage.hook(replica, ['lib/handover.postgres.js', 'dump'], { CELL_DUMP: from });
-        await stage.remove(replica);
-      }
-      return from;
-    }
-
     async function comeHome(home: Program, replica: Program): Promise<string> {
-      const from = await carried(replica);
+      const from = await takeAway(stage, kind, replica);
       await stage.hook(home, [`merge${suffix}.js`], { CELL_FROM: from });
       // Killed in between, it is run again.
       const said = await stage.hook(home, [`merge${suffix}.js`], { CELL_FROM: from });
@@ -164,18 +151,15 @@ function behaves({ suffix, unprivileged, ends }: Kind): void {
     });
   });
 
-  if (suffix === '') return;
-  it('moves as a dump, made while it runs, in the place of what the new home had', async () => {
+  it('moves to a new home, in the place of what was left there, and goes on', async () => {
     const [old, fresh] = [await start(), await start({ cell: 'brave-owl' })];
     for (const n of [1, 2]) await put(old, n, `spore ${n}`);
     await put(fresh, 3, 'left by an attempt that was broken off');
     await stage.remove(fresh);
-    const from = await mkdtemp(join(stage.root, 'dump-'));
-    giveTo(old.user, from);
-    await stage.hook(old, ['lib/handover.postgres.js', 'dump'], { CELL_DUMP: from });
-    await stage.hook(fresh, ['lib/handover.postgres.js', 'restore'], { CELL_DUMP: from });
-    // Killed before the cell has noted that it is done, it is run again.
-    await stage.hook(fresh, ['lib/handover.postgres.js', 'restore'], { CELL_DUMP: from });
+    const from = await takeAway(stage, kind, old);
+    await putInPlace(stage, kind, from, fresh);
+    // Killed before the cell has noted that it is done, it is done again.
+    await putInPlace(stage, kind, from, fresh);
     const moved = await start({ cell: 'brave-owl', folder: fresh.folder });
     expect(rows(await moved.get('/search?q=spore'), 'pages')).toHaveLength(2);
     expect((await read(moved, 3)).status).toBe(404);
