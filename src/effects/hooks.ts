@@ -4,6 +4,7 @@
  */
 import type { Layout } from '../layout.ts';
 import type { FunctionName } from '../model.ts';
+import { isPlainCommand } from './quote.ts';
 import { runCommand } from './run.ts';
 import { folderOf, preparedEnvironment } from './services.ts';
 import { asFunction } from './users.ts';
@@ -37,12 +38,12 @@ export interface HookResult {
 /** A hook that still works after this holds up the whole tick. */
 export const HOOK_TIMEOUT_MS = 30_000;
 
-/** Characters with a meaning to the shell: whoever uses one writes a script, and says itself where $1 goes. */
-const SCRIPT = /[$`;|&<>()\\\n#]/;
-
-/** Gives the arguments on to a plain command, `./throttle`; leaves a script alone, which has them in $1, $2, … */
+/**
+ * Gives the arguments on to a plain command, `./throttle`; leaves a script alone, which has them in $1, $2, … and says
+ * itself where they go.
+ */
 export function withArguments(line: string): string {
-  return SCRIPT.test(line) ? line : `${line} "$@"`;
+  return isPlainCommand(line) ? `${line} "$@"` : line;
 }
 
 /** Runs one to its end; what went wrong is in the result. */

@@ -99,3 +99,11 @@ export function parseEnvironmentFile(text: string): Record<string, string> {
   end();
   return variables;
 }
+
+/** Characters with a meaning to the shell. */
+const SCRIPT = /[$`;|&<>()\\\n#]/;
+
+/** Whether a command line is a program and its arguments, and nothing that only a shell can do. */
+export function isPlainCommand(line: string): boolean {
+  return !SCRIPT.test(line);
+}

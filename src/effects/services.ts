@@ -12,7 +12,7 @@ import type { FunctionName, Random } from '../model.ts';
 import { readIfThere, writeIfChanged } from './files.ts';
 import { environmentFile, parseEnvironmentFile } from './quote.ts';
 import { askSystemctl, systemctl } from './systemctl.ts';
-import { shellStart, unitText } from './units.ts';
+import { killMode, shellStart, unitText } from './units.ts';
 import { ensureUser, giveTo, userOf } from './users.ts';
 
 export interface Preparation {
@@ -101,6 +101,7 @@ export const services: Services = {
       name: functionName,
       gene: what.gene,
       start: shellStart(what.gene.run ?? ''),
+      kill: killMode(what.gene.run ?? ''),
       folder,
       environment,
       user: userOf(what.layout, functionName),

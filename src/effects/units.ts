@@ -7,7 +7,7 @@
  */
 import type { FunctionGene } from '../../genome/schema.ts';
 import type { FunctionName } from '../model.ts';
-import { systemdPath, systemdQuote } from './quote.ts';
+import { isPlainCommand, systemdPath, systemdQuote } from './quote.ts';
 
 export interface UnitParts {
   readonly name: FunctionName;
@@ -15,6 +15,7 @@ export interface UnitParts {
   /** ExecStartPre= and ExecStart=, each as systemd reads it. */
   readonly before?: readonly string[];
   readonly start: string;
+  readonly kill?: 'mixed' | 'control-group';
   readonly folder: string;
   /** The file with its variables. */
   readonly environment: string;
@@ -85,7 +86,7 @@ export function limitLines({ cpu, memory, tasks }: FunctionGene['limits']): read
 
 /** The whole text. */
 export function unitText(parts: UnitParts): string {
-  const { name, gene, before = [], start, folder, environment } = parts;
+  const { name, gene, before = [], start, kill = 'control-group', folder, environment } = parts;
   return `[Unit]
 Description=Function ${name} of a cell
 After=network-online.target
@@ -101,6 +102,7 @@ Restart=always
 RestartSec=1
 RestartSteps=6
 RestartMaxDelaySec=60
+KillMode=${kill}
 TimeoutStopSec=10
 ${[...sandboxLines(parts), ...limitLines(gene.limits)].map((line) => `${line}\n`).join('')}
 [Install]
@@ -108,5 +110,19 @@ WantedBy=multi-user.target
 `;
 }
 
+/** What begins a line that is a program and its arguments, for all that its first word can tell. */
+const PROGRAM = /^(?!(?:exec|eval|command|trap)\s)[\w./@+-]*[\w@+-][\w./@+-]*(?:\s|$)/;
+const isProgram = (run: string): boolean => isPlainCommand(run) && PROGRAM.test(run);
+
+/** The line for the shell, which makes way for a plain command: most shells would stay and wait for it. */
+export const shellLine = (run: string): string => (isProgram(run) ? `exec ${run}` : run);
+
 /** A command line of the genome as ExecStart= wants it. */
-export const shellStart = (run: string): string => `/bin/sh -c ${systemdQuote(run)}`;
+export const shellStart = (run: string): string => `/bin/sh -c ${systemdQuote(shellLine(run))}`;
+
+/**
+ * Who is asked to stop: of a plain command its own process alone, as in a container, for a program with servers below it
+ * ends them in its order (PostgreSQL would end its clients' work, and HAProxy its connections). A script's shell
+ * passes nothing on, so there all are asked.
+ */
+export const killMode = (run: string): 'mixed' | 'control-group' => (isProgram(run) ? 'mixed' : 'control-group');

@@ -236,12 +236,15 @@ export class Service {
 
   /** Whether it took SIGKILL. */
   async #endMembers(first: NodeJS.Signals, grace: number): Promise<boolean> {
-    for (const pid of this.#members()) signalTo(pid, first);
+    const main = this.mainPid;
+    const alone = this.unit.killMode === 'mixed' && hasProc && main !== 0;
+    for (const pid of alone ? [main] : this.#members()) signalTo(pid, first);
     const until = Date.now() + grace;
     for (let pause = 2; ; pause = Math.min(pause * 2, 50)) {
       const left = this.#members();
       if (left.length === 0) return Date.now() > until;
-      if (Date.now() > until) for (const pid of left) signalTo(pid, 'SIGKILL');
+      const over = Date.now() > until || (alone && !left.includes(main));
+      if (over) for (const pid of left) signalTo(pid, 'SIGKILL');
       await sleep(pause);
     }
   }

@@ -25,6 +25,8 @@ export interface ServiceUnit {
   readonly restartDelay: number;
   /** ms */
   readonly stopTimeout: number;
+  /** mixed: the main process alone is asked to stop, and what it leaves is ended. */
+  readonly killMode: 'control-group' | 'mixed';
   readonly remainAfterExit: boolean;
   readonly wantedBy: readonly string[];
 }
@@ -106,6 +108,8 @@ export function parseUnit(name: string, text: string): Unit {
   if (restart !== 'no' && restart !== 'always' && restart !== 'on-failure') {
     throw new Error(`Restart=${restart} is not supported`);
   }
+  const killMode = last('Service', 'KillMode') ?? 'control-group';
+  if (killMode !== 'control-group' && killMode !== 'mixed') throw new Error(`KillMode=${killMode} is not supported`);
   const commands = (key: string) => all('Service', key).map((value) => parseCommand(value, expand));
   const start = commands('ExecStart');
   if (start.length === 0) throw new Error('ExecStart= is missing');
@@ -128,6 +132,7 @@ export function parseUnit(name: string, text: string): Unit {
     })),
     restart,
     restartDelay: span('Service', 'RestartSec') ?? 100,
+    killMode,
     stopTimeout: span('Service', 'TimeoutStopSec') ?? 90_000,
     remainAfterExit: /^(?:yes|true|1|on)$/.test(last('Service', 'RemainAfterExit') ?? 'no'),
   };

@@ -8,7 +8,7 @@ import { genomeSchema } from '../../genome/schema.ts';
 import { reloadIngress, writeIngress } from '../../src/effects/ingress.ts';
 import { cronFields, cronText, install, remove, timerTexts } from '../../src/effects/schedule.ts';
 import { freePort, preparedEnvironment, services } from '../../src/effects/services.ts';
-import { shellStart, unitText } from '../../src/effects/units.ts';
+import { killMode, shellLine, shellStart, unitText } from '../../src/effects/units.ts';
 import { layout } from '../../src/layout.ts';
 
 let root: string;
@@ -176,6 +176,20 @@ describe('services', () => {
     await expect(services.stop('web')).rejects.toMatchObject({ code: 'REMOTE_FAILED', why: 'Unit is not well.' });
     process.env.PATH = join(root, 'empty');
     await expect(services.stop('web')).rejects.toMatchObject({ code: 'REMOTE_FAILED' });
+  });
+
+  it.each([
+    ['node web.js --port 80', 'exec node web.js --port 80', 'mixed'],
+    ['./serve', 'exec ./serve', 'mixed'],
+    ['node web.js | tee log', 'node web.js | tee log', 'control-group'],
+    ['PORT=80 node web.js', 'PORT=80 node web.js', 'control-group'],
+    ['exec node web.js', 'exec node web.js', 'control-group'],
+    ['. ./serve.sh', '. ./serve.sh', 'control-group'],
+    ['! false', '! false', 'control-group'],
+    ['"my server" 1', '"my server" 1', 'control-group'],
+    ['', '', 'control-group'],
+  ])('ask a plain command alone to stop, and every process of a script: %s', (run, line, kill) => {
+    expect([shellLine(run), killMode(run)]).toEqual([line, kill]);
   });
 
   it('never split a setting over lines', () => {

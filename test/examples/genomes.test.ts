@@ -110,6 +110,34 @@ it('the shared genome of the crawler differs in whose database a new API uses', 
   expect({ ...shared, functions: otherShared }).toEqual({ ...genome, functions: others });
 });
 
+describe.each(['crawler'])("the genome of %s for machines of one's own", (name) => {
+  const [genome, servers] = [genomeOf(`${name}/genome.yaml`), genomeOf(`${name}/genome.servers.yaml`)];
+
+  it('makes real machines, a minute apart', () => {
+    expect(Object.values(servers.clouds).map(({ provider }) => provider)).toEqual(['nspawn']);
+    expect(servers.dns.provider).toBe('rfc2136');
+    // Whole minutes: cron keeps them.
+    expect(servers.body.heartbeat % 60_000).toBe(0);
+    expect([servers.zone, servers.body.maxCells]).toEqual([genome.zone, genome.body.maxCells]);
+  });
+
+  it('has the same functions, of which some stand on real servers', () => {
+    const differ = Object.keys(genome.functions).filter((key) => {
+      const [a, b] = [genome.functions[key], servers.functions[key]];
+      return JSON.stringify({ ...a, health: null }) !== JSON.stringify({ ...b, health: null });
+    });
+    expect(Object.keys(servers.functions)).toEqual(Object.keys(genome.functions));
+    expect(differ).toEqual(Object.keys(servers.functions).filter((key) => servers.functions[key]?.packages.length));
+    for (const key of differ) {
+      const [a, b] = [genome.functions[key], servers.functions[key]];
+      const common = ({ port, domain, needs, pressure, divide, link }: NonNullable<typeof a>) =>
+        JSON.stringify({ port, domain, needs, pressure, divide, link });
+      expect(common(b!)).toBe(common(a!));
+      expect(b?.run).toMatch(/^node \w+\.(?:postgres|redis|haproxy)\.js$/);
+    }
+  });
+});
+
 describe('the programs', () => {
   const sources = NAMES.flatMap((name) =>
     readdirSync(join(EXAMPLES, name, 'functions'), { recursive: true, encoding: 'utf8' })
@@ -135,6 +163,7 @@ describe('the programs', () => {
       'handover.postgres.js',
       'journal.js',
       'level.js',
+      'merge.postgres.js',
       'pgwire.js',
       'postgres.js',
       'serve.js',

@@ -1,7 +1,7 @@
 /** The pure parts of the local machine: authorized_keys, crontabs, unit files, timers, routes, arguments. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { shellStart, unitText } from '../../src/effects/units.ts';
+import { shellLine, shellStart, unitText } from '../../src/effects/units.ts';
 import { parseAuthorizedKeys } from '../../src/local/authorized.ts';
 import { parseArguments } from '../../src/local/control.ts';
 import { isDue, parseCrontab } from '../../src/local/crontab.ts';
@@ -181,7 +181,7 @@ WantedBy=multi-user.target
         const run = characters.join('');
         const unit = parseUnit('a.service', unitText({ ...parts, start: shellStart(run) }));
         if (unit.kind !== 'service') throw new Error('it is a service');
-        expect(expandWords(unit.start[0]?.words ?? [], { HOME: 'home' })).toEqual(['/bin/sh', '-c', run]);
+        expect(expandWords(unit.start[0]?.words ?? [], { HOME: 'home' })).toEqual(['/bin/sh', '-c', shellLine(run)]);
         expect(unit.workingDirectory).toBe('/srv/50%/a b');
         expect(unit.environmentFiles).toEqual([{ path: '/srv/50%/a b/.env', optional: false }]);
       }),

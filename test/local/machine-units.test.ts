@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { environmentFile } from '../../src/effects/quote.ts';
-import { shellStart, unitText } from '../../src/effects/units.ts';
+import { killMode, shellStart, unitText } from '../../src/effects/units.ts';
 import { machinePid } from '../../src/local/power.ts';
 import { processesWith } from '../../src/local/processes.ts';
 import { openYard, type TestMachine, until, type Yard } from './machine.support.ts';
@@ -47,6 +47,32 @@ printf '%s' 'a\tb\\n%n $$' > line; exec sleep 1000`;
   expect(read('srv/fn 50%/got')).toBe(`${pem}|${odd}|last`);
   expect(read('srv/fn 50%/line')).toBe('a\tb\\n%n $$');
   await machine.ssh('systemctl stop fn');
+});
+
+test('of a plain command the main process alone is asked to stop, and what it leaves is ended', {
+  timeout: WITHIN,
+}, async () => {
+  const folder = file('srv/parent');
+  mkdirSync(folder);
+  writeFileSync(
+    join(folder, 'parent.sh'),
+    `trap 'echo parent >> asked; kill -0 $! && echo child lives >> asked; exit 0' TERM
+sh child.sh & echo $! > child
+while :; do sleep 0.02; done\n`,
+  );
+  writeFileSync(join(folder, 'child.sh'), "trap 'echo child >> asked' TERM\nwhile :; do sleep 0.02; done\n");
+  writeFileSync(join(folder, '.env'), '');
+  const gene = { limits: {}, sandbox: 'strict' } as const;
+  const run = 'sh parent.sh';
+  const parts = { name: 'parent', gene, folder, environment: join(folder, '.env'), user: null, hidden: [] };
+  unit('parent.service', unitText({ ...parts, start: shellStart(run), kill: killMode(run) }));
+  expect((await machine.ssh('systemctl start parent')).code).toBe(0);
+  await until('its child runs', () => read('srv/parent/child') !== '');
+  const stat = `/proc/${read('srv/parent/child').trim()}/stat`;
+  expect((await machine.ssh('systemctl stop parent')).code).toBe(0);
+  expect(read('srv/parent/asked')).toBe('parent\nchild lives\n');
+  // Nobody may have asked yet how it ended.
+  await until('its child is ended', () => !existsSync(stat) || /\) Z /.test(readFileSync(stat, 'utf8')));
 });
 
 test('a service is reloaded and stopped by the commands of its unit', { timeout: WITHIN }, async () => {
