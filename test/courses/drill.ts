@@ -113,4 +113,5 @@ export async function expectNothingLeft(organism: Organism): Promise<void> {
   expect(organism.processes().map(({ line }) => line)).toEqual([]);
   expect(organism.listening()).toEqual([]);
   expect(organism.files()).toEqual([]);
+  expect(await organism.ground.astray()).toEqual([]);
 }

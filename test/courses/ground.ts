@@ -30,6 +30,8 @@ export interface Ground {
   listening(): readonly string[];
   /** Folders that are empty when nothing of the organism is left. */
   readonly keeps: readonly string[];
+  /** What is left elsewhere when all of it should be gone: records. */
+  astray(): Promise<readonly string[]>;
   cutPower(machine: Machine): Promise<void>;
   remove(): Promise<void>;
 }
@@ -53,6 +55,7 @@ dns: { provider: local, port: ${port}, ttl: ${ttlMs}ms }`,
     owns: ({ line, env }) => line.includes(folder) || [...env.values()].some((value) => value.includes(folder)),
     listening: () => listeningOn(base, port),
     keeps: [tmp],
+    astray: async () => [],
     async cutPower({ reach }) {
       // The machine's own process: what ran on it goes with it.
       process.kill(Number(readFileSync(join(reach.root, '../host/machine.pid'), 'utf8')), 'SIGKILL');

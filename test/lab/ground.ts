@@ -1,0 +1,77 @@
+/** What a drill's organism stands on in the lab: machines of a box on this computer, and Knot for its zone. */
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { machineId } from '../../src/box/words.ts';
+import type { Ground } from '../courses/ground.ts';
+import { MAX_CELLS, ORGANISM } from '../courses/organism.ts';
+import { type LabBox, startBox } from './box.ts';
+import { type NameServer, newKey, startKnot } from './nameservers.ts';
+
+export interface LabGround extends Ground {
+  readonly box: LabBox;
+  readonly knot: NameServer;
+}
+
+/** The genome's `clouds` and `dns` for an organism on a box with its own name server. */
+export interface Settled {
+  readonly box: LabBox;
+  readonly knot: NameServer;
+  readonly places: (ttlMs: number) => string;
+}
+
+/** A box and a name server for one organism; files that hold its keys go into `folder`. */
+export async function settleDown(octet: number, organism: string, quota: number, folder: string): Promise<Settled> {
+  const address = `10.${octet}.0.1`;
+  const box = await startBox({ octet, dns: address });
+  const key = newKey(organism);
+  const knot = await startKnot({ zone: `${organism}.test`, address, port: 53, keys: [key] });
+  const { cloud } = await box.allow(organism, quota);
+  const secret = join(folder, 'tsig');
+  writeFileSync(secret, key.secret, { mode: 0o600 });
+  return {
+    box,
+    knot,
+    places: (ttlMs) => `clouds: { box: ${cloud} }
+dns: { provider: rfc2136, server: ${address}, key: ${key.name}, credentials: "file:${secret}", ttl: ${ttlMs}ms }`,
+  };
+}
+
+export async function labGround(octet: number): Promise<LabGround> {
+  const folder = mkdtempSync(join(tmpdir(), 'cell-lab-'));
+  const { box, knot, places } = await settleDown(octet, ORGANISM, MAX_CELLS, folder);
+  const here = readlinkSync('/proc/self/ns/pid');
+  const idOf = ({ birth }: { readonly birth: string }) => machineId(ORGANISM, birth);
+  return {
+    folder,
+    box,
+    knot,
+    places,
+    dns: { address: knot.address, port: knot.port },
+    httpPort: 80,
+    env: {},
+    // Machines share nothing that a program could meet itself at; whether it runs twice is told by their processes.
+    meeting: { aloneAt: '', trace: '', sick: '' },
+    rootOf: (machine) => box.rootOf(idOf(machine)),
+    owns: ({ pid, line, env }) =>
+      line.includes(join(box.dir, 'machines')) || (env.get('CELL_ORGANISM') === ORGANISM && elsewhere(pid, here)),
+    listening: () => readdirSync(`/sys/class/net/${box.bridge}/brif`),
+    keeps: [join(box.dir, 'machines'), join(box.dir, 'addresses')],
+    // Only what the zone had before: its name server.
+    astray: async () => (await knot.dump()).filter((record) => !/\sNS\s|^ns\./.test(record)),
+    cutPower: (machine) => box.powerOff(idOf(machine)),
+    async remove() {
+      await Promise.all([box.stop(), knot.stop()]);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Whether a process is on a machine, not on this computer itself. */
+function elsewhere(pid: number, here: string): boolean {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/pid`) !== here;
+  } catch {
+    return false;
+  }
+}
