@@ -33,5 +33,6 @@ export async function begin(here: Here, genome: Genome, bornAt: number): Promise
   const beat = await beatOf(here);
   const restUntil = Math.max(beat.tick.restUntil, bornAt + genome.rhythm.refractory);
   await keepBeat(here, { ...beat, tick: { ...beat.tick, restUntil } });
-  await schedule({ layout: here.layout, heartbeatMs: genome.body.heartbeat, organism: genome.organism });
+  const { heartbeat: heartbeatMs, schedule: kind } = genome.body;
+  await schedule({ layout: here.layout, heartbeatMs, organism: genome.organism, schedule: kind });
 }

@@ -1,7 +1,7 @@
 /**
  * Who may come in over SSH, written whole from the lineage each time it changes: cells to sync and nothing else, the
  * operators and the seeder with a shell, the imprint key while the cell is being made, and, once the cell has decided
- * to go, its parent with a shell to take everything out.
+ * to go, its parent with a shell to take everything out. The packet filter goes with it.
  *
  * On an operating system these are two files of two users: root's for shells, the door's for syncs, which no hole in a
  * sync can make into more. On a machine with one user they are one.
@@ -10,6 +10,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readIfThere, writeAtomic } from './effects/files.ts';
 import { cellId } from './effects/keys.ts';
+import { openGates } from './gates.ts';
 import { genomeOf, type Here, lineageOf } from './here.ts';
 import { authorizedKeys, forcedLine, peerKeys, shellKeys } from './memory/authorized.ts';
 import type { CellId, PublicKey } from './model.ts';
@@ -50,6 +51,7 @@ export async function letIn(here: Here): Promise<void> {
   if (self.state === 'wilting' && parent !== undefined) shells.push(parent.key);
   const extra = imprint === null ? [] : [`${imprint.trim()} imprint`];
   const doors = { lineage, self: self.id, shells, extra, serve: serveWith(here), idOf: cellId };
+  await openGates(here, genome, lineage);
   const oneUser = here.layout.peerKeys === here.layout.authorizedKeys;
   if (oneUser) await write(here, authorizedKeys(doors), '');
   else await write(here, shellKeys(doors), peerKeys(doors));

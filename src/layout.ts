@@ -40,6 +40,9 @@ export interface Layout {
   /** Whom it lets in for a sync and nothing else. The same file where the machine has one user only. */
   readonly peerKeys: string;
   readonly hostKey: string;
+  /** How sshd behaves, and what the packet filter lets in; only on an operating system. */
+  readonly sshdFile: string;
+  readonly firewallFile: string;
 }
 
 /** The layout below a root. */
@@ -65,6 +68,8 @@ export function layout(root: string): Layout {
     authorizedKeys,
     peerKeys: system ? at('var/lib/cell/.ssh/authorized_keys') : authorizedKeys,
     hostKey: at('etc/ssh/ssh_host_ed25519_key'),
+    sshdFile: at('etc/ssh/sshd_config.d/00-cell.conf'),
+    firewallFile: at('etc/cell/firewall.nft'),
   };
 }
 

@@ -1,4 +1,5 @@
 /** Timers in an order that makes sense: a beat before a suspicion before a death; quick relief, slow merging. */
+import { cronFields } from '../cron.ts';
 import type { Genome } from '../schema.ts';
 import { formatDuration } from '../units.ts';
 import type { Report } from './complaint.ts';
@@ -36,6 +37,17 @@ export function checkTimers(genome: Genome, report: Report): void {
         expected: `at least ${formatDuration(health.timeout)}`,
       });
     }
+  }
+  const { heartbeat, schedule } = genome.body;
+  if (schedule === 'cron' && heartbeat > 0 && cronFields(heartbeat) === null) {
+    report({
+      code: 'cron-cannot',
+      at: ['body', 'schedule'],
+      message: `cron cannot keep a heartbeat of ${formatDuration(heartbeat)}`,
+      expected: 'timer, or a heartbeat of whole minutes that divide an hour',
+      suggestion: 'timer',
+      because: [['body', 'heartbeat']],
+    });
   }
   if (genome.dns.ttl % 1000 !== 0) {
     report({

@@ -1,14 +1,19 @@
 /**
  * What a cell makes of a blank operating system before it lives there: the user of the door, the folders and whose they
- * are, how sshd behaves. Done again at each imprint, changing only what differs. Nothing of it where a machine is a folder.
+ * are, how sshd behaves, what the packet filter lets in. Done again at each imprint, changing only what differs. Nothing of it where a machine is a folder.
  *
  * The home is root's. A sync session runs as the user of the door, which may read it but for keys, credentials, secrets,
  * sagas and checkpoints (0600 or in a closed folder), and write in three places only: `memory.git`, which belongs to it,
  * and `pulses/` and `door/`, which are root's and open to its group.
  */
-import { chmod, chown, mkdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { chmod, chown, copyFile, mkdir, rename } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { DOOR_USER, type Layout } from '../layout.ts';
+import { readJson, writeAtomic } from './files.ts';
+import { setFirewall } from './firewall.ts';
+import { beforeOf } from './leavings.ts';
+import { setSshd } from './sshd.ts';
 import { ensureUser } from './users.ts';
 
 /** Folders of the home, and how open: to the door's group for reading, or for writing, too. */
@@ -36,4 +41,29 @@ export async function buildHouse(layout: Layout): Promise<void> {
   await room(layout.functions, 0o755, root);
   await room(dirname(layout.environments), 0o755, root);
   await room(layout.environments, 0o700, root);
+  await keepBefore(layout);
+  const ssh = await setSshd(layout);
+  await writeAtomic(portsFile(layout), JSON.stringify({ v: 1, ports: ssh }));
+  // Until it has a genome, it lets in nothing but SSH. One that has may serve already.
+  if (!existsSync(layout.firewallFile)) await setFirewall(layout, { ssh, web: [], ports: [], cells: [] });
+}
+
+const portsFile = (layout: Layout) => join(layout.home, 'sshd.json');
+
+/** Where sshd listened when the house was built. */
+export async function sshPorts(layout: Layout): Promise<readonly number[]> {
+  const { ports } = await readJson<{ ports: readonly number[] }>(portsFile(layout), { ports: [] });
+  return ports.length === 0 ? [22] : ports;
+}
+
+/** What was here before the cell and is replaced by it, kept once, so that a machine can be left as it was found. */
+async function keepBefore(layout: Layout): Promise<void> {
+  const folder = beforeOf(layout);
+  if (existsSync(folder)) return;
+  const kept = `${folder}.new`;
+  await mkdir(kept, { recursive: true, mode: 0o700 });
+  for (const file of [layout.hostKey, `${layout.hostKey}.pub`, layout.authorizedKeys]) {
+    if (existsSync(file)) await copyFile(file, join(kept, basename(file)));
+  }
+  await rename(kept, folder);
 }

@@ -4,6 +4,8 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { cronFields } from '../../genome/cron.ts';
+import type { Genome } from '../../genome/schema.ts';
 import { CellError } from '../errors.ts';
 import type { Layout } from '../layout.ts';
 import { writeIfChanged } from './files.ts';
@@ -12,33 +14,50 @@ import { askSystemctl, systemctl } from './systemctl.ts';
 
 const SERVICE = 'cell-tick.service';
 const TIMER = 'cell-tick.timer';
-const MINUTE = 60_000;
+
+/** A division with much data is long; a tick that hangs must not keep all later ones away. */
+const LONGEST_TICK = '6h';
+
+/**
+ * What a tick can do without, though it is root: it writes units, users and files of several owners, runs programs as
+ * other users, and Pulumi, which compiles as it goes. It sees no home but root's keys, and no device.
+ */
+const HARDENING = [
+  'NoNewPrivileges=yes',
+  'CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_KILL CAP_SETGID CAP_SETPCAP CAP_SETUID',
+  'ProtectSystem=yes',
+  'ProtectHome=tmpfs',
+  'BindPaths=-/root/.ssh',
+  'PrivateTmp=yes',
+  'PrivateDevices=yes',
+  'ProtectClock=yes',
+  'ProtectControlGroups=yes',
+  'ProtectHostname=yes',
+  'ProtectKernelLogs=yes',
+  'ProtectKernelModules=yes',
+  'ProtectKernelTunables=yes',
+  'RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK',
+  'RestrictNamespaces=yes',
+  'RestrictRealtime=yes',
+  'RestrictSUIDSGID=yes',
+  'LockPersonality=yes',
+  'SystemCallArchitectures=native',
+  'SystemCallFilter=@system-service',
+  'SystemCallErrorNumber=EPERM',
+  'UMask=0022',
+];
 
 export interface Rhythm {
   readonly layout: Layout;
   readonly heartbeatMs: number;
   readonly organism: string;
+  /** `auto`: cron where it can say the interval. */
+  readonly schedule?: Genome['body']['schedule'];
 }
 
-/**
- * The five fields of crontab(5) that run every `heartbeatMs`, or null when there are none: a step only keeps its
- * distance over the hour when it divides 60 minutes, over the day when it divides 24 hours.
- */
-export function cronFields(heartbeatMs: number): string | null {
-  const minutes = heartbeatMs / MINUTE;
-  if (!Number.isInteger(minutes) || minutes < 1) return null;
-  if (minutes === 1) return '* * * * *';
-  if (minutes < 60) return 60 % minutes === 0 ? `*/${minutes} * * * *` : null;
-  const hours = minutes / 60;
-  if (!Number.isInteger(hours)) return null;
-  if (hours === 1) return '0 * * * *';
-  if (hours < 24) return 24 % hours === 0 ? `0 */${hours} * * *` : null;
-  return hours === 24 ? '0 0 * * *' : null;
-}
-
-/** The file for /etc/cron.d, or null when cron cannot keep this rhythm. */
-export function cronText({ heartbeatMs, organism }: Rhythm): string | null {
-  const fields = cronFields(heartbeatMs);
+/** The file for /etc/cron.d, or null when cron cannot keep this rhythm, or shall not. */
+export function cronText({ heartbeatMs, organism, schedule }: Rhythm): string | null {
+  const fields = schedule === 'timer' ? null : cronFields(heartbeatMs);
   // By the unit: what a tick says is in the journal, and one that is still at work is not started again.
   return fields === null
     ? null
@@ -55,7 +74,8 @@ Description=One tick of the cell (${organism})
 [Service]
 Type=oneshot
 ExecStart=${systemdQuote(layout.cell)} divide
-`,
+TimeoutStartSec=${LONGEST_TICK}
+${(layout.system ? HARDENING : []).map((line) => `${line}\n`).join('')}`,
     timer: `[Unit]
 Description=The heartbeat of the cell (${organism})
 
@@ -79,6 +99,8 @@ export async function install(rhythm: Rhythm): Promise<boolean> {
   const { layout } = rhythm;
   if (!(rhythm.heartbeatMs >= 1))
     throw new CellError('USAGE', `A heartbeat of ${rhythm.heartbeatMs} ms cannot be kept`);
+  if (rhythm.schedule === 'cron' && cronFields(rhythm.heartbeatMs) === null)
+    throw new CellError('USAGE', `Cron cannot keep a heartbeat of ${rhythm.heartbeatMs} ms`);
   const texts = timerTexts(rhythm);
   const at = files(layout);
   const service = await writeIfChanged(at.service, texts.service);

@@ -88,7 +88,7 @@ export async function takePack(wire: Wire, dir: string, door: string): Promise<I
   const folder = mkdtempSync(join(door, INCOMING));
   const other = ownerOf(dir) !== null;
   // Its group is the door's: git writes there as the repository's owner.
-  if (other) chmodSync(folder, 0o2770);
+  if (other) chmodSync(folder, 0o770);
   const env = { GIT_OBJECT_DIRECTORY: folder, GIT_ALTERNATE_OBJECT_DIRECTORIES: join(dir, 'objects') };
   const discard = async () => {
     if (other) await runAsOwner(dir, 'rm', ['-rf', '--', folder]);
