@@ -181,8 +181,9 @@ export function planPut(seen: Seen, want: Wanted): Step {
     ...stale.map((address) => remove(addressRecord(name, address, ttl))),
     ...outdated.map((claim) => remove(claim.record)),
     ...wanted.map((address) => add(addressRecord(name, address, ttl))),
-    add(textRecord(ownershipName(name), claimText(want), ttl)),
-    add(textRecord(ownershipName(want.zone), indexText(want.organism, name), ttl)),
+    // A set has one TTL (RFC 2181 5.2). Nobody is sent anywhere by a text, so those that are there keep theirs.
+    add(textRecord(ownershipName(name), claimText(want), seen.texts[0]?.ttl ?? ttl)),
+    add(textRecord(ownershipName(want.zone), indexText(want.organism, name), seen.index[0]?.ttl ?? ttl)),
   ];
   return { kind: 'update', update: { conditions, changes } };
 }

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -32,6 +32,8 @@ export interface ServerOptions {
   readonly nameservers?: readonly string[];
   /** Addresses (at port 53) of servers that are notified and may transfer the zone. */
   readonly secondaries?: readonly string[];
+  /** The most records that a set may have (BIND). */
+  readonly largestSet?: number;
   /** A copy of a zone whose primary is there; `records` and `keys` say nothing then. */
   readonly primary?: { readonly address: string; readonly port: number };
 }
@@ -52,8 +54,8 @@ export interface NameServer {
   /** The whole zone by transfer, one record a line, sorted; without the SOA, whose serial moves. */
   dump(): Promise<readonly string[]>;
   log(): string;
-  /** SIGSTOP and SIGCONT: it is there and answers nothing. */
-  pause(): void;
+  /** SIGSTOP and SIGCONT: it is there and answers nothing. Comes back when all of it stands still. */
+  pause(): Promise<void>;
   goOn(): void;
   /** Ends it and starts it again over the same data. */
   restart(): Promise<void>;
@@ -63,6 +65,7 @@ export interface NameServer {
   stop(): Promise<void>;
 }
 
+/** BIND listens only at addresses that an interface has; Knot at any of loopback, too. */
 const READY_MS = 20_000;
 /** Reads and transfers only; nothing that is tested uses it. */
 const DUMP_KEY: ServerKey = {
@@ -148,7 +151,7 @@ log:
 key:
 ${[...keys, DUMP_KEY].map((key) => `  - id: ${key.name}\n    algorithm: ${key.algorithm}\n    secret: ${key.secret}`).join('\n')}
 remote:
-${[...secondaries.map((to, index) => `  - id: secondary${index}\n    address: ${to}`), ...(primary === undefined ? [] : [`  - id: primary\n    address: ${primary.address}@${primary.port}`])].join('\n')}
+${[...secondaries.map((to, index) => `  - id: secondary${index}\n    address: ${to}\n    via: ${address}`), ...(primary === undefined ? [] : [`  - id: primary\n    address: ${primary.address}@${primary.port}\n    via: ${address}`])].join('\n')}
 acl:
   - id: dump
     key: dump
@@ -173,7 +176,7 @@ ${primary === undefined ? '' : '    master: primary'}
 }
 
 function bindConf(dir: string, options: ServerOptions): string {
-  const { zone, address, port, keys, secondaries = [], primary } = options;
+  const { zone, address, port, keys, secondaries = [], primary, largestSet = 1000 } = options;
   const grants = keys.flatMap(({ name, only }) =>
     only === undefined
       ? [`grant ${name} zonesub ANY;`]
@@ -188,9 +191,9 @@ function bindConf(dir: string, options: ServerOptions): string {
     : `listen-on port ${port} { ${address}; }; listen-on-v6 { none; };`;
   return `options {
   directory "${dir}"; pid-file none; session-keyfile none; managed-keys-directory "${dir}";
-  ${listen} recursion no; dnssec-validation no; notify-delay 0;
+  ${listen} recursion no; dnssec-validation no; notify-delay 0; max-records-per-type ${largestSet};
   allow-transfer { key dump; ${secondaries.map((to) => `${to};`).join(' ')} };
-  notify explicit; also-notify { ${secondaries.map((to) => `${to};`).join(' ')} };
+  notify explicit; ${address.includes(':') ? '' : `transfer-source ${address}; notify-source ${address};`} also-notify { ${secondaries.map((to) => `${to};`).join(' ')} };
 };
 controls { };
 ${[...keys, DUMP_KEY].map((key) => `key "${key.name}" { algorithm ${key.algorithm}; secret "${key.secret}"; };`).join('\n')}
@@ -230,7 +233,13 @@ async function start(kind: NameServer['kind'], options: ServerOptions): Promise<
     child.kill('SIGCONT');
     await gone;
   }
-  await run();
+  try {
+    await run();
+  } catch (failed) {
+    await kill('SIGKILL');
+    rmSync(dir, { recursive: true, force: true });
+    throw failed;
+  }
   return {
     kind,
     zone,
@@ -253,7 +262,10 @@ async function start(kind: NameServer['kind'], options: ServerOptions): Promise<
       return lines.map((line) => line.replace(/\s+/g, ' ')).sort();
     },
     log: () => log,
-    pause: () => void child.kill('SIGSTOP'),
+    async pause() {
+      child.kill('SIGSTOP');
+      while (!standsStill(child.pid as number)) await sleep(5);
+    },
     goOn: () => void child.kill('SIGCONT'),
     async restart() {
       await kill('SIGTERM');
@@ -265,6 +277,13 @@ async function start(kind: NameServer['kind'], options: ServerOptions): Promise<
       rmSync(dir, { recursive: true, force: true });
     },
   };
+}
+
+function standsStill(pid: number): boolean {
+  const threads = readdirSync(`/proc/${pid}/task`);
+  return threads.every((id) =>
+    readFileSync(`/proc/${pid}/task/${id}/stat`, 'utf8').split(') ').at(-1)?.startsWith('T'),
+  );
 }
 
 /** Whether the zone is served there. */

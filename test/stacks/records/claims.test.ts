@@ -155,6 +155,15 @@ describe('what is not ours', () => {
     expect(zone.dump()).toEqual(['www.garden.test 3600 1 203.0.113.1']);
   });
 
+  test('keeps its TTL: a text that somebody put where claims are', () => {
+    const text = { name: `_cell.${NAME}`, type: TXT, ttl: 3600, data: Buffer.from('\x02hi') };
+    const zone = new MemoryZone(ZONE, [text]);
+    expect(act(zone, planPut(look(zone), want('b1', ['192.0.2.1'])))).toBe(0);
+    expect(zone.dump()).toContain('_cell.www.garden.test 3600 16 hi');
+    expect(act(zone, planTake(look(zone), want('b1', [])))).toBe(0);
+    expect(zone.dump()).toEqual(['_cell.www.garden.test 3600 16 hi']);
+  });
+
   test('is not taken for ours: texts of other programs', () => {
     const texts = [
       'v=spf1 -all',
