@@ -110,7 +110,7 @@ it('the shared genome of the crawler differs in whose database a new API uses', 
   expect({ ...shared, functions: otherShared }).toEqual({ ...genome, functions: others });
 });
 
-describe.each(['crawler'])("the genome of %s for machines of one's own", (name) => {
+describe.each(['crawler', 'adea'])("the genome of %s for machines of one's own", (name) => {
   const [genome, servers] = [genomeOf(`${name}/genome.yaml`), genomeOf(`${name}/genome.servers.yaml`)];
 
   it('makes real machines, a minute apart', () => {

@@ -12,8 +12,8 @@ export interface Outcome {
 
 export type Write = (number: number) => { method: string; path: string; json: unknown };
 
-/** Clients send one request after the other, until the program takes none any more. */
-async function load(program: Program, write: Write, clients: number): Promise<Outcome> {
+/** Clients send one request after the other, until the program takes none any more or it is over. */
+async function load(program: Program, write: Write, clients: number, over = () => false): Promise<Outcome> {
   const agent = new Agent({ keepAlive: true });
   const acknowledged: number[] = [];
   const lost: string[] = [];
@@ -35,7 +35,7 @@ async function load(program: Program, write: Write, clients: number): Promise<Ou
       outgoing.end(content);
     });
   const client = async () => {
-    for (;;) {
+    while (!over()) {
       const mine = number++;
       try {
         const status = await send(write(mine));
@@ -61,6 +61,18 @@ export async function endUnderLoad(program: Program, signal: NodeJS.Signals, wri
   const code = await program.stop(signal);
   const took = Date.now() - began;
   return { ...(await running), code, took };
+}
+
+/** What clients got while something was done. */
+export async function underLoad(program: Program, write: Write, act: () => Promise<void>, clients = 8) {
+  let over = false;
+  const running = load(program, write, clients, () => over);
+  try {
+    await act();
+  } finally {
+    over = true;
+  }
+  return running;
 }
 
 /** SIGKILL while clients write, then the same function again on the same folder. */

@@ -25,8 +25,8 @@ function real(name: string, suffix: Kind['suffix'], here: boolean): Kind {
   return { title, suffix, unprivileged: true, here, ends: MOST };
 }
 
-const JOURNAL: Kind = { title: 'a journal', suffix: '', unprivileged: false, here: true, ends: 2_000 };
-const POSTGRES = real('PostgreSQL', '.postgres', globSync('/usr/lib/postgresql/*/bin/postgres').length > 0);
+export const JOURNAL: Kind = { title: 'a journal', suffix: '', unprivileged: false, here: true, ends: 2_000 };
+export const POSTGRES = real('PostgreSQL', '.postgres', globSync('/usr/lib/postgresql/*/bin/postgres').length > 0);
 const REDIS = real('Redis', '.redis', onPath('redis-server'));
 export const HAPROXY = real('HAProxy', '.haproxy', onPath('haproxy'));
 /** The balancer that needs nothing. */

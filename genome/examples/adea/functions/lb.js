@@ -1,19 +1,13 @@
 /**
  * The load balancer: passes each request to the UI with the fewest requests in flight, to the next when one is away, and
- * keeps a line about each for the log. Lines wait here while the log is away; too many, and the oldest are let go.
+ * keeps a line about each for the log.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { HttpError, serve } from './lib/serve.js';
-import { ask, call, places } from './lib/where.js';
-
-/** How often (ms) lines are sent to the log. */
-const SEND_EVERY = 500;
-const MAX_LINES = 5_000;
+import { call, places } from './lib/where.js';
+import { sendLines } from './lines.js';
 
 const busy = new Map();
-let lines = [];
-let dropped = 0;
-let stopped = false;
+const lines = sendLines();
 
 const load = (place) => busy.get(place.cell) ?? 0;
 
@@ -62,7 +56,7 @@ async function balance({ request, url, text }) {
     }
     throw new HttpError(503, 'no UI answers at the moment');
   } finally {
-    lines.push({
+    lines.add({
       at: began,
       level: status < 500 ? 'info' : 'error',
       method,
@@ -71,35 +65,11 @@ async function balance({ request, url, text }) {
       ms: Date.now() - began,
       cell,
     });
-    dropped += lines.splice(0, Math.max(0, lines.length - MAX_LINES)).length;
-  }
-}
-
-async function sendLines() {
-  if (lines.length === 0) return;
-  const batch = lines;
-  lines = [];
-  try {
-    const { status } = await ask('log', { method: 'POST', path: '/lines', json: { lines: batch }, timeout: 1_000 });
-    if (status !== 201) throw new Error(`the log answers ${status}`);
-  } catch {
-    lines = [...batch, ...lines];
-  }
-}
-
-async function keepSending() {
-  while (!stopped) {
-    await sendLines();
-    await sleep(SEND_EVERY);
   }
 }
 
 serve({
   routes: { '*': balance },
-  metrics: () => ({ uis: places('ui').length, waiting: lines.length, dropped }),
-  close: async () => {
-    stopped = true;
-    await Promise.race([sendLines(), sleep(300)]);
-  },
+  metrics: () => ({ uis: places('ui').length, ...lines.figures() }),
+  close: () => lines.close(),
 });
-void keepSending();

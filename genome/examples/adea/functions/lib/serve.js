@@ -28,13 +28,19 @@ export class HttpError extends Error {
 }
 
 /**
- * Listens on $HOST:$PORT until SIGTERM.
+ * Listens on $HOST:$PORT, or where `listen` says, until SIGTERM.
  *
  * `routes` maps 'GET /path' to a handler; a path ending in '/:id' takes one more segment, '*' takes what nothing else
  * took. A handler gets { request, query, id, text(), json(), gone(), stopping() } and returns { status, json | html |
  * text | body, headers }. `healthy()` decides /health, `metrics()` adds to /metrics, `close()` flushes at the end.
  */
-export function serve({ routes, healthy = () => true, metrics = () => ({}), close = async () => {} }) {
+export function serve({
+  routes,
+  healthy = () => true,
+  metrics = () => ({}),
+  close = async () => {},
+  listen = { port: Number(process.env.PORT), host: process.env.HOST ?? '127.0.0.1' },
+}) {
   const rate = requestRate();
   let inFlight = 0;
   let ending = false;
@@ -98,7 +104,7 @@ export function serve({ routes, healthy = () => true, metrics = () => ({}), clos
   process.once('SIGINT', () => void stop());
   // Longer than the ingress keeps a connection, so that it is never the program that closes one being used.
   server.keepAliveTimeout = 30_000;
-  server.listen(Number(process.env.PORT), process.env.HOST ?? '127.0.0.1');
+  server.listen(listen);
   return server;
 }
 
@@ -160,7 +166,7 @@ function send(response, answer, last) {
 }
 
 /** A sliding count of requests, in slots, so that it costs the same at any load. */
-function requestRate() {
+export function requestRate() {
   const slots = new Array(WINDOW / SLOT).fill(0);
   let newest = Math.floor(Date.now() / SLOT);
   const turn = () => {

@@ -26,14 +26,13 @@ export function refuseRoot() {
 }
 
 /**
- * Starts a server. `endings` are the signals that end it, the gentle one first, each with the ms it is given.
- * Gives { child, ended, stop() }; that the server ended unasked ends this program, too.
+ * Starts a server. `endings` are the signals that end it, the gentle one first, each with the ms it is given; `orphaned` is
+ * what it gets when this program is killed. Gives { child, ended, stop() }; that the server ended unasked ends this
+ * program, too.
  */
-export function startServer(command, args, { endings, stdout = 'inherit', env = process.env, cwd } = {}) {
-  const [gentle] = endings[0];
-  const child = spawn('setpriv', ['--pdeathsig', gentle.slice(3), command, ...args], {
+export function startServer(command, args, { endings, orphaned = endings[0][0], stdout = 'inherit', cwd }) {
+  const child = spawn('setpriv', ['--pdeathsig', orphaned.slice(3), command, ...args], {
     cwd,
-    env,
     stdio: ['ignore', stdout, 'inherit'],
   });
   let asked = false;
@@ -62,8 +61,8 @@ export function startServer(command, args, { endings, stdout = 'inherit', env = 
 }
 
 /** Runs a tool to its end and gives what it printed; throws what it said when it failed. */
-export function runTool(command, args, { env = process.env } = {}) {
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', command, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+export function runTool(command, args) {
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', command, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   const [out, err] = [[], []];
   child.stdout.on('data', (chunk) => out.push(chunk));
   child.stderr.on('data', (chunk) => err.push(chunk));
