@@ -29,6 +29,16 @@ export function reasonsOf(decision: Decision): string {
   return line;
 }
 
+/** What happened first: a program that keeps ending is news, whatever else is decided. Whole notes only, as above. */
+function withNotes(notes: readonly string[], why: string): string {
+  let line = why;
+  for (const note of notes.toReversed()) {
+    const longer = line === '' ? note : `${note}; ${line}`;
+    if (longer.length <= MAX_WHY) line = longer;
+  }
+  return line;
+}
+
 /** The newest pulse of every cell that was heard of. */
 export function pulsesOf(here: Pick<Here, 'home'>): Readonly<Record<CellId, Pulse>> {
   return readPulses(here.home);
@@ -47,7 +57,7 @@ export async function publish(here: Here, { sensed, throttles, why, links }: Tol
     links: links.filter((link) => link.ok).map((link) => link.cell),
     entries: lineage.folded[self.id] ?? 0,
     frozen: lineage.frozen !== null,
-    why,
+    why: withNotes(sensed.notes, why),
   });
   keepDigest(here.memory);
 }

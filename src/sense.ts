@@ -13,6 +13,8 @@ export interface Sensed {
   readonly senses: View['senses'];
   readonly readings: Readonly<Record<FunctionName, Readonly<Record<string, Reading>>>>;
   readonly memory: Readonly<Record<FunctionName, SensorMemory>>;
+  /** What happened to a function that health alone does not say, in words. */
+  readonly notes: readonly string[];
 }
 
 export async function senseAll(here: Here, genome: Genome, lineage: Lineage, beat: Beat): Promise<Sensed> {
@@ -25,6 +27,7 @@ export async function senseAll(here: Here, genome: Genome, lineage: Lineage, bea
   const senses: Record<string, View['senses'][string]> = {};
   const readings: Record<string, Sensed['readings'][string]> = {};
   const memory: Record<string, SensorMemory> = {};
+  const notes: string[] = [];
   await Promise.all(
     names.map(async (name) => {
       const gene = genome.functions[name];
@@ -40,11 +43,12 @@ export async function senseAll(here: Here, genome: Genome, lineage: Lineage, bea
         tau,
       });
       memory[name] = sensed.memory;
+      if (sensed.restarted !== null) notes.push(`${name}: ${sensed.restarted}`);
       readings[name] = smoothed;
       senses[name] = { health: sensed.health, readings: smoothed };
     }),
   );
-  return { senses, readings, memory };
+  return { senses, readings, memory, notes: notes.sort() };
 }
 
 function smoothedReadings(

@@ -25,6 +25,7 @@ import {
   type Stat,
   uptimeMs,
 } from './processes.ts';
+import { type Restarts, restartsOf, restartsWhy } from './restarts.ts';
 import { runCommand } from './run.ts';
 import { preparedEnvironment } from './services.ts';
 import { asFunction } from './users.ts';
@@ -46,6 +47,7 @@ export interface SensorMemory {
   readonly cpu: CpuCount;
   readonly health: { readonly at: number; readonly value: Health; readonly why: string; readonly run: string } | null;
   readonly disk: DiskCount | null;
+  readonly restarts: Restarts | null;
 }
 
 export interface Usage {
@@ -65,6 +67,8 @@ export interface Sensation {
   readonly missing: Readonly<Record<string, string>>;
   readonly health: Health;
   readonly healthWhy: string;
+  /** How often it was started again of late, in words; null when it was not. */
+  readonly restarted: string | null;
   readonly memory: SensorMemory;
 }
 
@@ -103,8 +107,9 @@ export async function sense(
   const memory = memoryOf(body.cgroup, body.processes);
 
   const names = Object.keys(gene.pressure);
-  const [disk, health, ...outcomes] = await Promise.all([
+  const [disk, restarts, health, ...outcomes] = await Promise.all([
     counted,
+    restartsOf(where.unit, body.run, previous?.restarts ?? null, now),
     healthNow(gene, where, body, previous, now),
     ...names.map(async (name): Promise<Outcome<number>> => {
       const measure = gene.pressure[name] as Measure;
@@ -138,11 +143,13 @@ export async function sense(
     missing,
     health: health.value,
     healthWhy: health.why,
+    restarted: restartsWhy(restarts, now),
     memory: {
       at: now,
       cpu: cpu.count,
       health,
       disk: bytes,
+      restarts,
     },
   };
 }
