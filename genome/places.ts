@@ -62,6 +62,10 @@ export const nspawnCloud = z.strictObject({
     .meta(d('The image machines start from')),
   cpus: z.number().min(0.1).max(256).optional().meta(d('How many cores a machine may use; all when left out')),
   memory: size.optional().meta(d('How much memory a machine may use; all when left out')),
+  bake: z
+    .boolean()
+    .default(true)
+    .meta(d("Keep the cells' artefacts on the box, so that new machines have them from their start")),
   credentials: secretSource.meta(d('The private SSH key that drives the box: file:PATH, env:NAME or command:LINE')),
   packages,
   monthly: ownMonthly,

@@ -28,6 +28,12 @@ export const STEP_RETRY_MS = 2_000;
 /** How often a stem cell is looked at: it costs one log-in, and a dead one costs the next division its advantage. */
 export const STEM_LOOK_MS = 600_000;
 
+/** A cloud that would not keep artefacts is not asked again for so long: it costs a log-in, and seldom changes. */
+export const BAKE_RETRY_MS = 3_600_000;
+
+/** Artefacts that a cloud is told to keep: a CLI, a runtime and packages, of now and of before an upgrade. */
+export const MOST_BAKED = 8;
+
 /** DNS must show a new record within this, or rewiring counts as failed. */
 export const DNS_VISIBLE_MS = 30_000;
 export const DNS_POLL_MS = 250;

@@ -1,6 +1,7 @@
 /** The view a decision is made from: everything it may look at, gathered once. */
 import type { Genome } from '../genome/schema.ts';
 import { computeProvider } from '../stacks/machines/index.ts';
+import { bakeable } from './bake.ts';
 import type { Beat } from './beat.ts';
 import { CellError } from './errors.ts';
 import { type Here, lineageOf } from './here.ts';
@@ -30,6 +31,7 @@ export async function look(here: Here, genome: Genome, sensed: Sensed, beat: Bea
     senses: sensed.senses,
     memory: beat.tick,
     sagas: (await here.journal.open()).map(openSaga),
+    bakeable: await bakeable(here, genome, lineage),
     monthlyCents,
   };
 }

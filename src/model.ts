@@ -304,6 +304,8 @@ export interface View {
   readonly memory: TickMemory;
   /** Sagas in the journal that are not finished. */
   readonly sagas: readonly OpenSaga[];
+  /** Clouds that do not yet keep the artefacts of now for new machines, and a machine there that has them. */
+  readonly bakeable?: readonly { readonly cloud: string; readonly birth: BirthId }[];
   /** What one cell costs a month in each cloud, in cents. */
   readonly monthlyCents: Readonly<Record<string, number>>;
 }
@@ -339,6 +341,8 @@ export type Action =
   | { readonly kind: 'stem'; readonly cloud: string; readonly why: string }
   /** Destroy a stem cell: what it cost comes back. */
   | { readonly kind: 'release'; readonly birth: BirthId; readonly why: string }
+  /** Have a cloud keep the artefacts of a machine for new ones. */
+  | { readonly kind: 'bake'; readonly cloud: string; readonly birth: BirthId; readonly why: string }
   | { readonly kind: 'wilt'; readonly why: string }
   | { readonly kind: 'absorb'; readonly child: CellId; readonly why: string }
   | { readonly kind: 'fence'; readonly child: CellId; readonly why: string }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Genome } from '../genome/schema.ts';
 import { birthId } from '../stacks/names.ts';
 import { apoptosis } from './apoptosis.ts';
+import { bake } from './bake.ts';
 import { beatOf, keepBeat } from './beat.ts';
 import { noteBirth } from './decide/breaker.ts';
 import { letIn } from './doors.ts';
@@ -47,6 +48,8 @@ export async function perform(here: Here, genome: Genome, action: Action, option
         ? `nothing to release: ${action.birth}`
         : goOn(here, genome, await ending(here, stem, action.why), options);
     }
+    case 'bake':
+      return bake(here, genome, action.cloud, action.birth);
     case 'wilt':
       await say(here, { kind: 'wilt', why: action.why });
       await letIn(here);

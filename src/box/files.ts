@@ -125,7 +125,8 @@ export async function locked<T>(
   }
 }
 
-function readJson<T>(file: string): T | null {
+/** Null where there is no such file. */
+export function readJson<T>(file: string): T | null {
   try {
     return JSON.parse(readFileSync(file, 'utf8')) as T;
   } catch (cause) {

@@ -20,8 +20,8 @@ export interface Boot {
 }
 
 export interface Host {
-  /** Lays `upper` over `lower` at `root`, unless it lies there. */
-  overlay(lower: string, upper: string, work: string, root: string): Promise<void>;
+  /** Lays `upper` over the lower folders, the topmost first, at `root`, unless it lies there. */
+  overlay(lower: readonly string[], upper: string, work: string, root: string): Promise<void>;
   /** Unmounts all there is at and below a folder. Nothing there is fine. */
   unmount(folder: string): Promise<void>;
   /** Removes a folder, but never through a mount. */
@@ -79,9 +79,9 @@ export function mountsBelow(
   return points.reverse();
 }
 
-export async function mountOverlay(lower: string, upper: string, work: string, root: string): Promise<void> {
+export async function mountOverlay(lower: readonly string[], upper: string, work: string, root: string): Promise<void> {
   if (mountsBelow(root).includes(root)) return;
-  const options = `lowerdir=${lower},upperdir=${upper},workdir=${work}`;
+  const options = `lowerdir=${lower.join(':')},upperdir=${upper},workdir=${work}`;
   await run('mount', ['-t', 'overlay', 'overlay', '-o', options, root]);
 }
 

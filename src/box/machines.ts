@@ -25,6 +25,7 @@ import {
   writeMachine,
 } from './files.ts';
 import type { Host } from './host.ts';
+import { dropUnused, layerFolder, layersFor } from './layers.ts';
 import { newMachineUuid, rootFiles, writeRoot } from './root.ts';
 import {
   type BoxInfo,
@@ -85,8 +86,10 @@ async function admit({ dir, host }: Box, organism: string, quota: number, order:
   const id = machineId(organism, birth);
   const address = claimAddress(dir, readBox(dir).network, id);
   const [cpus, memory] = [order.cpus ?? null, order.memory ?? null];
+  const layers = layersFor(dir, organism);
   const machine: MachineFile = {
     ...{ v: 1, id, organism, birth, parent, cloud, image, address, cpus, memory },
+    ...(layers.length === 0 ? {} : { layers }),
     ready: false,
     power: 'on',
   };
@@ -103,7 +106,7 @@ async function furnish({ dir, host }: Box, machine: MachineFile, order: MachineO
     mkdirSync(folder, { recursive: true, mode: 0o755 });
   }
   mkdirSync(places.containers, { recursive: true, mode: 0o700 });
-  await host.overlay(imageFolder(dir, machine.image), places.upper, places.work, places.root);
+  await host.overlay(lowerOf(dir, machine), places.upper, places.work, places.root);
   writeRoot(places.root, rootFiles(readBox(dir), machine, order, newMachineUuid()));
   const ready = { ...machine, ready: true };
   writeMachine(dir, ready);
@@ -111,12 +114,17 @@ async function furnish({ dir, host }: Box, machine: MachineFile, order: MachineO
 }
 
 async function boot({ dir, host }: Box, machine: MachineFile): Promise<void> {
-  const { id, image, cpus, memory } = machine;
+  const { id, cpus, memory } = machine;
   const { upper, work, root, containers, log } = placesOf(dir, id);
-  await host.overlay(imageFolder(dir, image), upper, work, root);
+  await host.overlay(lowerOf(dir, machine), upper, work, root);
   if (machine.power !== 'on') writeMachine(dir, { ...machine, power: 'on' });
   const { bridge } = readBox(dir);
   await host.boot({ tag: tagOf(dir, id), id, root, bridge, containers, log, cpus, memory });
+}
+
+/** What its own files lie over, the topmost first. */
+function lowerOf(dir: string, { image, layers = [], organism }: MachineFile): readonly string[] {
+  return [...layers.map((hash) => layerFolder(dir, organism, hash)), imageFolder(dir, image)];
 }
 
 export async function findMachine(box: Box, id: string): Promise<MachineSeen | null> {
@@ -200,6 +208,7 @@ export async function removeMachine(box: Box, id: string): Promise<void> {
     });
     await host.remove(aside);
   });
+  await dropUnused(box, organismOf(id) ?? '');
 }
 
 /** Boots what should run and does not: after the box itself was off. Gives what could not be booted, and why. */

@@ -5,7 +5,8 @@
 import { z } from 'zod';
 import { identityFrom, isPublicKey } from '../effects/keys.ts';
 import { CellError } from '../errors.ts';
-import { BIRTH, IMAGE, LARGEST_REQUEST, MAKER, ORGANISM } from './words.ts';
+import { MOST_BAKED } from '../limits.ts';
+import { BIRTH, IMAGE, LARGEST_REQUEST, LAYER, MAKER, ORGANISM } from './words.ts';
 
 const birth = z.string().regex(BIRTH);
 const one = z.strictObject({ birth });
@@ -34,6 +35,7 @@ const SHAPES = {
   remove: one,
   'power-off': one,
   boot: one,
+  bake: z.strictObject({ birth, hashes: z.array(z.string().regex(LAYER)).max(MOST_BAKED) }),
   info: z.strictObject({}),
 } as const;
 

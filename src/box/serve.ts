@@ -3,6 +3,7 @@
  * organism, which stands in authorized_keys and not in the request, so nobody else's machine can even be named.
  */
 import { CellError, messageOf } from '../errors.ts';
+import { bakeLayers } from './layers.ts';
 import {
   type Box,
   bootMachine,
@@ -53,6 +54,8 @@ async function perform(box: Box, { organism, quota }: Right, request: Request): 
       return powerOff(box, idOf(request.body));
     case 'boot':
       return bootMachine(box, idOf(request.body));
+    case 'bake':
+      return bakeLayers(box, organism, request.body);
     case 'info':
       return infoOf(box, organism, quota);
     default:

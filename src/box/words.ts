@@ -4,6 +4,7 @@
  *
  *   DIR/box.json                 what `cell box init` settled
  *   DIR/images/NAME              a root that machines start from, never written to
+ *   DIR/layers/ORGANISM/HASH     an artefact that the organism's new machines start with (layers.ts)
  *   DIR/machines/ID/             one machine: machine.json, upper, work, root (the mount), containers, console.log
  *   DIR/addresses/A.B.C.D        whose address it is: the id of its machine
  *   DIR/locks/                   leases; a lease of a killed process is taken over
@@ -19,6 +20,8 @@ export const DIR_NAME = /^\/[A-Za-z0-9._/-]+$/;
 export const ORGANISM = /^[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?$/;
 export const BIRTH = /^[a-z0-9]{1,24}$/;
 export const IMAGE = /^[a-z0-9][a-z0-9.-]{0,63}$/;
+/** The hash of an artefact. */
+export const LAYER = /^[0-9a-f]{64}$/;
 /** A cell's id, or `seed`. */
 export const MAKER = /^[a-z0-9-]{1,64}$/;
 export const BRIDGE = /^[a-z][a-z0-9-]{0,14}$/;
@@ -44,6 +47,8 @@ export interface MachineFile {
   readonly parent: string;
   readonly cloud: string;
   readonly image: string;
+  /** Over the image, for as long as it lives: its own files were written over just these. None when left out. */
+  readonly layers?: readonly string[];
   readonly address: string;
   /** Cores, and bytes of memory; null: all there is. */
   readonly cpus: number | null;

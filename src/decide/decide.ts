@@ -3,7 +3,7 @@
  * the same decision; the tick performs it, the simulator too.
  *
  * At most one thing that changes the organism is asked for at a time, in this order: fence a dead child, go on with what
- * was begun, take a wilting child in, clear up a lost attempt, go when ordered, divide, merge back, see to stem cells.
+ * was begun, take a wilting child in, clear up a lost attempt, go when ordered, divide, merge back, prepare for the next division.
  * Throttling goes beside any of these. Frozen, nothing is done at all.
  */
 import type { Action, Decision, FunctionMemory, FunctionName, Level, Random, TickMemory, View } from '../model.ts';
@@ -15,7 +15,7 @@ import { CALM, recall } from './memory.ts';
 import { childrenOf, merge } from './merging.ts';
 import { isReady, underWay } from './ready.ts';
 import { functionLevel } from './sense.ts';
-import { keepStems, releaseBefore } from './stems.ts';
+import { bake, keepStems, releaseBefore } from './stems.ts';
 import { span } from './words.ts';
 
 /** Longer than any pause between two attempts at a step. */
@@ -230,7 +230,7 @@ function grow(view: View, course: Course, wanting: Wanting[], busy: boolean, now
     course.actions.push(action);
     return;
   }
-  const stems = released ?? keepStems(view, course.memory, now);
+  const stems = released ?? bake(view, course.memory) ?? keepStems(view, course.memory, now);
   if (stems.why !== null) explain('cell', stems.why);
   if (stems.action !== null) course.actions.push(stems.action);
 }

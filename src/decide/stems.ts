@@ -1,7 +1,7 @@
 /**
- * Stem cells: blank machines kept ready for the next division, as many as the genome says (slots.ts says whose). Made
+ * What is done ahead for divisions to come. Stem cells: blank machines kept ready for the next division, as many as the genome says (slots.ts says whose). Made
  * when nothing else is to be done, for making one takes a machine's boot, and never under pressure; looked at now and
- * then; taken back when the genome wants fewer and before their keeper goes.
+ * then; taken back when the genome wants fewer and before their keeper goes. And baking: a cloud keeps the artefacts.
  */
 import type { Action, BirthId, OpenSaga, TickMemory, View } from '../model.ts';
 import { cloudFor } from './division.ts';
@@ -54,6 +54,25 @@ function freeSlot({ lineage, self }: View): number | undefined {
   return lineage.ledger?.slots[self.id]?.find((slot) => !filled.includes(slot));
 }
 
+/** What presses, so that nothing is done ahead for times to come; null: nothing. */
+function pressing({ self, senses }: View, memory: TickMemory): string | null {
+  for (const name of self.functions) {
+    const { health, readings = {} } = senses[name] ?? {};
+    if (health === 'starting') return `${name} is still starting`;
+    if (isBreach(functionLevel(Object.values(readings)))) return `${name} is under pressure`;
+    if ((memory.functions[name]?.throttle ?? 0) > 0) return `${name} is throttled`;
+  }
+  return null;
+}
+
+/** A cloud that shall keep the artefacts for new machines: stem cells and divisions have less to send then. */
+export function bake(view: View, memory: TickMemory): Keeping | null {
+  const [found] = view.bakeable ?? [];
+  if (found === undefined || pressing(view, memory) !== null) return null;
+  const why = `${found.cloud} does not keep the artefacts of now for new machines`;
+  return { action: { kind: 'bake', ...found, why }, why: `baking: ${why}` };
+}
+
 /** Why no stem cell is made now, or the cloud for it. */
 function hindrance(view: View, memory: TickMemory, now: number): string | { readonly cloud: string } {
   const { self, lineage } = view;
@@ -62,12 +81,8 @@ function hindrance(view: View, memory: TickMemory, now: number): string | { read
   // The first cell stays when all others go; any other that is calm may be about to.
   if (lineage.cells[self.parent] !== undefined && memory.calmSince !== null) return 'this cell is calm and may go';
   if (self.budget < 1) return 'no budget is left';
-  for (const name of self.functions) {
-    const { health, readings = {} } = view.senses[name] ?? {};
-    if (health === 'starting') return `${name} is still starting`;
-    if (isBreach(functionLevel(Object.values(readings)))) return `${name} is under pressure`;
-    if ((memory.functions[name]?.throttle ?? 0) > 0) return `${name} is throttled`;
-  }
+  const pressure = pressing(view, memory);
+  if (pressure !== null) return pressure;
   if (memory.breaker.openUntil > now) return `a birth failed, waiting ${span(memory.breaker.openUntil - now)} more`;
   const cloud = cloudFor(view);
   return typeof cloud === 'string' ? { cloud } : cloud.why;

@@ -135,18 +135,24 @@ export interface SendProgress {
 }
 
 /**
- * Sends one artefact unless the machine has it. Throws ARTEFACT_CORRUPT when what arrived is not what was sent.
- * Gives the number of bytes that were sent (0: it was there).
+ * Sends one artefact unless the machine has it. What came with the machine, and not from us, is looked through first; what
+ * is not whole is sent anew. Throws ARTEFACT_CORRUPT when what arrived is not what was sent. Gives the number of bytes that
+ * were sent (0: it was there).
+ *
+ * @param ours whether all in the machine's store was sent, and checked, by this cell: a stem cell.
  */
 export async function send(
   remote: Remote,
   facts: MachineFacts,
   item: Artefact,
   onProgress: (progress: SendProgress) => void = () => {},
+  ours = false,
 ): Promise<number> {
-  if (facts.stored.includes(item.hash)) return 0;
-  const total = item.files.reduce((sum, file) => sum + file.bytes, 0);
   const place = `"\${CELL_ROOT:-}/opt/cell/store"`;
+  const check = async (folder: string) =>
+    remote.run(`cd ${place}/${folder} && sha256sum --check --quiet --strict -`, { stdin: CHECKSUMS(item) });
+  if (facts.stored.includes(item.hash) && (ours || (await check(item.hash)).code === 0)) return 0;
+  const total = item.files.reduce((sum, file) => sum + file.bytes, 0);
   const tar = spawn('tar', ['-C', item.folder, '-cf', '-', '--', ...item.files.map((file) => file.path)], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
@@ -162,13 +168,11 @@ export async function send(
   const unpack = `set -e; cd ${place} 2>/dev/null || { mkdir -p ${place}; cd ${place}; }
 part=.part-${item.hash}-$$; rm -rf .part-${item.hash}-*; mkdir "$part"; tar -C "$part" -xf -; echo "$part"`;
   const part = (await remote.must(unpack, { stdin: counted })).trim();
-  const check = await remote.run(`cd ${place}/${part} && sha256sum --check --quiet --strict -`, {
-    stdin: CHECKSUMS(item),
-  });
-  if (check.code !== 0) {
+  const checked = await check(part);
+  if (checked.code !== 0) {
     await remote.run(`rm -rf ${place}/${part}`);
     throw new CellError('ARTEFACT_CORRUPT', `The ${item.kind} did not arrive whole at ${remote.reach.address}`, {
-      why: check.stdout.trim().split('\n')[0] ?? 'a checksum differs',
+      why: checked.stdout.trim().split('\n')[0] ?? 'a checksum differs',
       suggestion: 'The same command again sends it anew.',
     });
   }

@@ -43,8 +43,12 @@ export async function furnish(parent: Parent, saga: Mitosis | Stem): Promise<Fur
   const runtime = nodeFits(facts.node) ? null : await runtimeArtefact();
   let bytes = 0;
   for (const item of runtime === null ? [cli] : [runtime, cli]) {
-    bytes += await send(remote, facts, item, ({ kind, bytes: done, total }) =>
-      parent.onProgress(`imprint ${kind}`, done, total),
+    bytes += await send(
+      remote,
+      facts,
+      item,
+      ({ kind, bytes: done, total }) => parent.onProgress(`imprint ${kind}`, done, total),
+      saga.kind === 'divide' && saga.stem === true,
     );
   }
   return { remote, cli, runtime, bytes };

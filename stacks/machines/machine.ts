@@ -37,10 +37,22 @@ export interface ComputeProvider {
   list(organism: string, credential: Json): Promise<readonly TaggedMachine[]>;
   /** Destroys one by its provider id. Gone already is fine. */
   remove(id: string, credential: Json): Promise<void>;
+  /** Keeps artefacts of a machine where new machines start from. Clouds that cannot have none. */
+  readonly bake?: Baking;
   /** What `cell doctor` says of the cloud, with the credential a laptop starts with. Changes nothing. Throws why not. */
   examine?(gene: CloudGene, organism: string): Promise<Examined>;
   /** Removes what the provider itself keeps on this computer, once the organism is gone. Clouds keep nothing. */
   forget?(organism: string, credential: Json): Promise<void>;
+}
+
+export interface Baking {
+  /** Whether the genome wants it. */
+  wanted(gene: CloudGene): boolean;
+  /**
+   * New machines of the organism have these artefacts of its machine `birth` in their store, and no others: none ends
+   * it. Each is checked against its hash before it is kept.
+   */
+  keep(birth: string, hashes: readonly string[], credential: Json): Promise<void>;
 }
 
 /** What was found of a cloud, and how to mend it where something is wrong. */

@@ -96,6 +96,11 @@ export async function switchMachine(id: string, power: 'on' | 'off', credential:
   await ask<MachineSeen>(credentialOf(credential), power === 'on' ? 'boot' : 'power-off', { birth: birthOf(id) });
 }
 
+/** Has the box keep artefacts of a machine for new ones, and no others. Throws what `ask` throws. */
+export async function bakeStore(birth: string, hashes: readonly string[], credential: Json): Promise<void> {
+  await ask<readonly string[]>(credentialOf(credential), 'bake', { birth, hashes });
+}
+
 /** What `cell doctor` says of a box. Throws what `ask` throws. */
 export async function examineBox(
   organism: string,

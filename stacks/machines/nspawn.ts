@@ -66,6 +66,14 @@ export const nspawnCompute: ComputeProvider = {
     await removeMachine(id, credential);
   },
 
+  bake: {
+    wanted: (gene) => nspawn(gene).bake,
+    async keep(birth, hashes, credential) {
+      const { bakeStore } = await import('./nspawn.handler.ts');
+      await bakeStore(birth, hashes, credential);
+    },
+  },
+
   async examine(gene, organism) {
     const [{ examineBox }, credential] = await Promise.all([
       import('./nspawn.handler.ts'),

@@ -66,7 +66,7 @@ describe('a machine', () => {
     writeFileSync(outside, 'mine');
     const { overlay } = yard.host;
     Object.assign(yard.host, {
-      overlay: async (lower: string, upper: string, work: string, root: string) => {
+      overlay: async (lower: readonly string[], upper: string, work: string, root: string) => {
         await overlay(lower, upper, work, root);
         mkdirSync(join(root, 'etc'), { recursive: true });
         if (!existsSync(join(root, 'etc/resolv.conf'))) symlinkSync(outside, join(root, 'etc/resolv.conf'));

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { names } from '../../src/box/files.ts';
 import { createMachine, listMachines } from '../../src/box/machines.ts';
 import { OPS } from '../../src/box/requests.ts';
 import { answer } from '../../src/box/serve.ts';
@@ -119,9 +120,15 @@ test('whatever is asked, nothing happens outside of the organism', { timeout: 60
     fc
       .record({ birth: nasty, parent: nasty, cloud: nasty, image: nasty, imprintKey: nasty, memory: fc.anything() })
       .map((it) => JSON.stringify({ ...yard.order('b1'), ...it })),
+    fc
+      .record({ birth: fc.constantFrom('b1', 'b2'), hashes: fc.array(fc.oneof(nasty, fc.constant('0'.repeat(64)))) })
+      .map((it) => JSON.stringify(it)),
     fc.record({ image: nasty }, { requiredKeys: [] }).map((it) => JSON.stringify({ ...yard.order('b2'), ...it })),
   );
-  const command = fc.oneof({ weight: 8, arbitrary: fc.constantFrom(...OPS) }, { weight: 1, arbitrary: nasty });
+  const command = fc.oneof(
+    { weight: 8, arbitrary: fc.constantFrom('create', 'create', ...OPS) },
+    { weight: 1, arbitrary: nasty },
+  );
   let made = 0;
   await fc.assert(
     fc.asyncProperty(command, body, async (op, text) => {
@@ -134,7 +141,9 @@ test('whatever is asked, nothing happens outside of the organism', { timeout: 60
       expect(machines.filter((name) => !/^(other-b1|lab-[a-z0-9]+)$/.test(name))).toEqual([]);
       expect(listMachines(yard, 'other')).toMatchObject([{ id: 'other-b1', running: true }]);
       expect(listMachines(yard, 'lab').length).toBeLessThanOrEqual(RIGHT.quota);
-      expect(readdirSync(yard.dir).sort()).toEqual(['addresses', 'box.json', 'images', 'locks', 'machines']);
+      const folders = readdirSync(yard.dir).filter((name) => name !== 'layers');
+      expect(folders.sort()).toEqual(['addresses', 'box.json', 'images', 'locks', 'machines']);
+      expect(names(join(yard.dir, 'layers')).filter((name) => name !== 'lab')).toEqual([]);
       expect(readdirSync(join(yard.dir, 'images'))).toEqual(['debian-13']);
       expect(readdirSync(dirname(yard.dir))).toEqual(['box']);
     }),

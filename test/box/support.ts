@@ -36,7 +36,7 @@ export function openYard(network = '10.88.0.1/24'): Yard {
   const host: Host = {
     overlay: async (lower, upper, work, root) => {
       note(`overlay ${root}`);
-      for (const folder of [lower, upper, work, root]) if (!existsSync(folder)) throw new Error(`no ${folder}`);
+      for (const folder of [...lower, upper, work, root]) if (!existsSync(folder)) throw new Error(`no ${folder}`);
     },
     unmount: async (folder) => note(`unmount ${folder}`),
     remove: async (folder) => {

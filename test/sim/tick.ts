@@ -193,6 +193,8 @@ function perform(world: World, node: SimNode, action: Action): void {
     case 'absorb':
       begin(world, node, { ...fresh(`a-${action.child}`, 'absorb', 'enter'), child: action.child });
       return;
+    case 'bake':
+      throw new Error('no cloud here keeps artefacts');
     case 'wilt':
       world.say(node, { kind: 'wilt', why: action.why });
       return;
