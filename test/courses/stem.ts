@@ -21,7 +21,7 @@ export interface Figures {
 }
 
 /** Seeds; gives the first cell. */
-async function seeded(organism: Organism): Promise<Cell> {
+export async function seeded(organism: Organism): Promise<Cell> {
   const ran = await organism.seed();
   expect(ran.code, ran.stderr).toBe(0);
   const [first] = await organism.living();
@@ -51,7 +51,7 @@ async function machines(organism: Organism): Promise<readonly BirthId[]> {
 }
 
 /** How its last division went, by its own figures. */
-function lastDivision(organism: Organism, cell: Cell): Figures {
+export function lastDivision(organism: Organism, cell: Cell): Figures {
   return JSON.parse(readFileSync(join(organism.ground.rootOf(cell), 'var/lib/cell/last-division.json'), 'utf8'));
 }
 

@@ -1,12 +1,12 @@
 /** Stem cells: who may keep which, when one is made, looked at and given up, and what a division makes of it. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decideNow } from '../../src/decide/decide.ts';
+import { decide, decideNow } from '../../src/decide/decide.ts';
 import { checkInvariants } from '../../src/decide/invariants.ts';
 import { fold } from '../../src/decide/lineage.ts';
 import { ALL_SLOTS, joined, shared } from '../../src/decide/slots.ts';
 import type { OpenSaga } from '../../src/model.ts';
-import { actions, DUE, decided, SPENT, web, why } from './decisions.ts';
+import { actions, DUE, decided, half, SPENT, web, why } from './decisions.ts';
 import { feeds, SEEDER } from './feeds.ts';
 import { DIVIDED, GENES, genome, MIN, NOW, S, SEEDED, type Sketch, view } from './view.ts';
 
@@ -210,5 +210,20 @@ describe('keeping', () => {
     const leaving = { life, self: 'B', genome: keeping(2) };
     expect(actions({ ...leaving, sagas: [stem('c')] })).toMatchObject([{ kind: 'release', birth: 'c' }]);
     expect(actions({ life: `${life}; B abandon c`, self: 'B', genome: keeping(2) })).toMatchObject([{ kind: 'wilt' }]);
+  });
+});
+
+describe('baking', () => {
+  const bakeable = [{ cloud: 'near', birth: 'a' }];
+  const decide_ = (sketch: Sketch) => decide({ ...view(sketch), bakeable }, NOW, half).actions;
+  const BAKE = { kind: 'bake', cloud: 'near', birth: 'a', why: expect.any(String) };
+
+  test('is done when nothing presses, before a stem cell is made of it', () => {
+    expect(decide_({ life: SEEDED })).toEqual([BAKE]);
+    expect(decide_({ life: SEEDED, genome: keeping(1) })).toEqual([BAKE]);
+    expect(decide_({ life: SEEDED, levels: { web: 'two' } })).toEqual([]);
+    expect(decide_(SPENT)).toMatchObject([{ kind: 'divide' }]);
+    const sagas = [{ id: 'x', kind: 'divide', step: 'close', due: NOW + 30 * S }] as const;
+    expect(decide_({ life: SEEDED, sagas })).toEqual([]);
   });
 });

@@ -37,9 +37,10 @@ dns: { provider: rfc2136, server: ${address}, key: ${key.name}, credentials: "fi
   };
 }
 
-export async function labGround(octet: number): Promise<LabGround> {
+/** @param quota how many machines the box makes for it. */
+export async function labGround(octet: number, quota = MAX_CELLS): Promise<LabGround> {
   const folder = mkdtempSync(join(tmpdir(), 'cell-lab-'));
-  const { box, knot, places } = await settleDown(octet, ORGANISM, MAX_CELLS, folder);
+  const { box, knot, places } = await settleDown(octet, ORGANISM, quota, folder);
   const here = readlinkSync('/proc/self/ns/pid');
   const idOf = ({ birth }: { readonly birth: string }) => machineId(ORGANISM, birth);
   return {
@@ -56,7 +57,7 @@ export async function labGround(octet: number): Promise<LabGround> {
     owns: ({ pid, line, env }) =>
       line.includes(join(box.dir, 'machines')) || (env.get('CELL_ORGANISM') === ORGANISM && elsewhere(pid, here)),
     listening: () => readdirSync(`/sys/class/net/${box.bridge}/brif`),
-    keeps: [join(box.dir, 'machines'), join(box.dir, 'addresses')],
+    keeps: ['machines', 'addresses', 'layers'].map((name) => join(box.dir, name)),
     // Only what the zone had before: its name server.
     astray: async () => (await knot.dump()).filter((record) => !/\sNS\s|^ns\./.test(record)),
     cutPower: (machine) => box.powerOff(idOf(machine)),
