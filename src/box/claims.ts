@@ -5,7 +5,7 @@
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CellError } from '../errors.ts';
-import { placesOf } from './files.ts';
+import { names, placesOf } from './files.ts';
 import { candidates, parseNetwork } from './network.ts';
 import { organismOf } from './words.ts';
 
@@ -31,10 +31,11 @@ export function claimAddress(dir: string, network: string, id: string): string {
   });
 }
 
-/** Gives an address back, if it is that machine's. */
-export function releaseAddress(dir: string, address: string, id: string): void {
-  const file = join(dir, 'addresses', address);
-  if (holderOf(file) === id) rmSync(file, { force: true });
+/** Gives back what a machine has claimed, also where nothing else knows of it. */
+export function releaseAddress(dir: string, id: string): void {
+  const folder = join(dir, 'addresses');
+  for (const name of names(folder))
+    if (holderOf(join(folder, name)) === id) rmSync(join(folder, name), { force: true });
 }
 
 function holderOf(file: string): string | null {

@@ -64,11 +64,7 @@ export async function createMachine(
 }
 
 /** Step 1, under the box's lock. */
-async function admit({ dir, host }: Box, organism: string, quota: number, order: MachineOrder): Promise<MachineFile> {
-  for (const name of names(join(dir, 'machines'))) {
-    // What a removal or an appearance that was killed left; nobody is at work on it, for the lock is ours.
-    if (name.startsWith('.')) await host.remove(join(dir, 'machines', name));
-  }
+async function admit({ dir }: Box, organism: string, quota: number, order: MachineOrder): Promise<MachineFile> {
   const used = readMachines(dir).filter((machine) => machine.organism === organism).length;
   if (used >= quota) {
     throw new CellError('NOT_ALLOWED', `The box makes no more machines for ${organism}`, {
@@ -200,13 +196,14 @@ export async function removeMachine(box: Box, id: string): Promise<void> {
   await locked(dir, { tag }, async () => {
     await host.cut(tag);
     await host.unmount(folder);
-    const aside = join(dir, 'machines', `.gone-${id}-${randomBytes(4).toString('hex')}`);
     await locked(dir, 'box', async () => {
-      const address = existsSync(folder) ? readMachine(dir, id)?.address : undefined;
-      if (existsSync(folder)) renameSync(folder, aside);
-      if (address !== undefined) releaseAddress(dir, address, id);
+      if (existsSync(folder))
+        renameSync(folder, join(dir, 'machines', `.gone-${id}-${randomBytes(4).toString('hex')}`));
+      releaseAddress(dir, id);
     });
-    await host.remove(aside);
+    // With it, what calls left that were killed; nobody else is at work on them, for the machine's lock is ours.
+    for (const name of names(join(dir, 'machines')))
+      if (name === `.new-${id}` || name.startsWith(`.gone-${id}-`)) await host.remove(join(dir, 'machines', name));
   });
   await dropUnused(box, organismOf(id) ?? '');
 }
@@ -216,6 +213,8 @@ export async function startMachines(
   box: Box,
 ): Promise<readonly { readonly id: string; readonly why: string | null }[]> {
   const results: { id: string; why: string | null }[] = [];
+  for (const name of names(join(box.dir, 'machines')))
+    if (name.startsWith('.')) await box.host.remove(join(box.dir, 'machines', name));
   for (const { id, power, ready } of readMachines(box.dir)) {
     if (power !== 'on' || !ready) continue;
     const why = await bootMachine(box, id).then(

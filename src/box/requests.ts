@@ -43,9 +43,11 @@ export type Op = keyof typeof SHAPES;
 export const OPS = Object.keys(SHAPES) as readonly Op[];
 export type Request = { readonly [K in Op]: { readonly op: K; readonly body: z.output<(typeof SHAPES)[K]> } }[Op];
 
+export const isOp = (op: string): op is Op => Object.hasOwn(SHAPES, op);
+
 /** Throws NOT_ALLOWED for an op that is none, USAGE for a body that is not as its op wants it. */
 export function readRequest(op: string, text: string): Request {
-  if (!Object.hasOwn(SHAPES, op)) {
+  if (!isOp(op)) {
     throw new CellError('NOT_ALLOWED', 'This key cannot do that', { why: `it can ${OPS.join(', ')}` });
   }
   if (Buffer.byteLength(text) > LARGEST_REQUEST) throw new CellError('USAGE', 'The request is too large');
@@ -55,7 +57,7 @@ export function readRequest(op: string, text: string): Request {
   } catch (cause) {
     throw new CellError('USAGE', 'The request is not JSON', { cause });
   }
-  const result = SHAPES[op as Op].safeParse(json);
+  const result = SHAPES[op].safeParse(json);
   if (!result.success) {
     // By place only: the values may be keys.
     const why = result.error.issues.map(({ path, message }) => `${path.join('.') || 'request'}: ${message}`).join('; ');

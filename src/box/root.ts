@@ -55,6 +55,9 @@ export function rootFiles(
     ]),
     file('etc/ssh/ssh_host_ed25519_key', [hostKey.trim()], 0o600),
     file('etc/ssh/ssh_host_ed25519_key.pub', [identityFrom(hostKey).publicKey]),
+    // Podman would start nothing where the box hands down no controller for its own limit (units of functions have theirs),
+    // nor where the kernel's keyrings are out of reach, as they are here: they are not a machine's own.
+    file('etc/containers/containers.conf.d/10-cell.conf', ['[containers]', 'pids_limit = 0', 'keyring = false']),
     file('root/.ssh/authorized_keys', [imprintKey], 0o600),
   ];
 }

@@ -6,8 +6,12 @@ import { parseArgs } from 'node:util';
 import { CellError } from '../errors.ts';
 import { checkedDir } from './files.ts';
 import { linuxHost } from './power.ts';
+import { isOp } from './requests.ts';
 import { answer, type Right } from './serve.ts';
 import { DEFAULT_DIR, LARGEST_REQUEST, ORGANISM } from './words.ts';
+
+/** A request is one small document, written at once. */
+const STDIN_WITHIN_MS = 60_000;
 
 function rightOf(): { readonly dir: string; readonly right: Right } {
   const text = { type: 'string' } as const;
@@ -22,8 +26,9 @@ function rightOf(): { readonly dir: string; readonly right: Right } {
   return { dir: checkedDir(values.dir ?? DEFAULT_DIR), right: { organism: values.organism ?? '', quota } };
 }
 
-/** All of stdin, or as much as is too much already. */
+/** All of stdin, or as much as is too much already. Who sends nothing more is not waited for. */
 async function stdin(): Promise<string> {
+  setTimeout(() => process.exit(1), STDIN_WITHIN_MS).unref();
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
@@ -38,6 +43,8 @@ async function stdin(): Promise<string> {
 for (const signal of ['SIGHUP', 'SIGPIPE'] as const) process.on(signal, () => {});
 process.stdout.on('error', () => process.exit(1));
 const { dir, right } = rightOf();
-const reply = await answer({ dir, host: linuxHost() }, right, process.env.SSH_ORIGINAL_COMMAND ?? '', await stdin());
+const command = process.env.SSH_ORIGINAL_COMMAND ?? '';
+const text = isOp(command) ? await stdin() : '';
+const reply = await answer({ dir, host: linuxHost() }, right, command, text);
 // Not waited for: a machine that was started goes on without us.
 process.stdout.write(`${JSON.stringify(reply)}\n`, () => process.exit('ok' in reply ? 0 : 1));

@@ -27,6 +27,8 @@ export interface Bench {
   /** Of the test that runs. */
   readonly base: string;
   readonly folder: string;
+  /** What the cloud `far` of the same provider makes. */
+  readonly far: string;
   readonly home: string;
   /** What `onChange` heard. */
   readonly told: Change[];
@@ -52,7 +54,7 @@ export function openBench(name: EngineName, timeoutMs: number): Bench {
 
   beforeEach(() => {
     base = mkdtempSync(join(tmpdir(), `cell-${name}-`));
-    mkdirSync(bench.folder);
+    for (const folder of [bench.folder, bench.far]) mkdirSync(folder);
     children = [];
     told.length = 0;
   });
@@ -65,7 +67,10 @@ export function openBench(name: EngineName, timeoutMs: number): Bench {
     rmSync(base, { recursive: true, force: true });
   });
 
-  const credentials = () => ({ folder: { folder: bench.folder, token: TOKEN } });
+  const credentials = () => ({
+    folder: { folder: bench.folder, token: TOKEN },
+    'folder/far': { folder: bench.far, token: TOKEN },
+  });
 
   const bench: Bench = {
     name,
@@ -75,6 +80,9 @@ export function openBench(name: EngineName, timeoutMs: number): Bench {
     },
     get folder() {
       return join(base, 'things');
+    },
+    get far() {
+      return join(base, 'far');
     },
     get home() {
       return join(base, 'home');

@@ -38,6 +38,22 @@ export function carrying(engineName: EngineName, timeoutMs: number): void {
     }
   });
 
+  check('gives each cloud of one provider its own credential', async () => {
+    const wanted = (size: number): readonly Resource[] => [
+      ['a', { size, cloud: 'near' }],
+      ['b', { size, cloud: 'far' }],
+    ];
+    const there = () => [things(bench.folder), things(bench.far)].map((all) => Object.keys(all));
+    await up(wanted(1));
+    expect(there()).toEqual([['a'], ['b']]);
+    await up(wanted(2));
+    expect(things(bench.far).b).toMatchObject({ size: 2 });
+    await (await open()).refresh('garden');
+    expect(short((await up(wanted(2))).changes)).toEqual(['same a', 'same b']);
+    await (await open()).destroy('garden');
+    expect(there()).toEqual([[], []]);
+  });
+
   check('carries a checkpoint to another home', async () => {
     const wanted: readonly Resource[] = [
       ['a', { password: { $secret: 'login' } }],
