@@ -1,10 +1,11 @@
 /**
- * `npm run bench`: every figure beside its baseline from the same run. `-- --json` prints an array of `{name, unit,
+ * `npm run bench`, and `npm run bench:lab` (`--lab`: on real machines, as root): every figure beside its baseline from the same run. `-- --json` prints an array of `{name, unit,
  * value, baseline, ratio, goal, ok}` and nothing else; `--only NAME` runs the measurements whose names have that in them;
  * `--check` ends with 1 when a goal is missed. No test runs it: a busy computer is no reason for a red one.
  */
 import { parseArgs } from 'node:util';
 import { type Garden, plant } from './garden.ts';
+import type { Plot } from './lab/plot.ts';
 import type { Measure } from './measure.ts';
 
 /** In this order: what changes the organism comes last. The modules are loaded late, for they are large. */
@@ -19,6 +20,19 @@ const MEASUREMENTS: Readonly<Record<string, () => Promise<readonly Measure[]>>> 
   moving: async () => (await import('./moving.ts')).measureMoving(await garden()),
 };
 
+/** On machines of a box on this computer. */
+const LAB: typeof MEASUREMENTS = {
+  imprint: async () => (await import('./lab/imprint.ts')).measureImprint(await onPlot()),
+  division: async () => (await import('./lab/division.ts')).measureLabDivision(await onPlot()),
+};
+
+const plots: Promise<Plot>[] = [];
+/** One box for all. */
+async function onPlot(): Promise<Plot> {
+  if (plots.length === 0) plots.push(import('./lab/plot.ts').then(({ plot }) => plot()));
+  return plots[0] as Promise<Plot>;
+}
+
 const planted: Promise<Garden>[] = [];
 /** One organism for all that need one, seeded when the first asks for it. */
 function garden(): Promise<Garden> {
@@ -32,7 +46,7 @@ async function measureAll(names: readonly string[]): Promise<readonly Measure[]>
     if (interrupted) break;
     process.stderr.write(`${name} …\n`);
     try {
-      all.push(...((await MEASUREMENTS[name]?.()) ?? []));
+      all.push(...((await measurements[name]?.()) ?? []));
     } catch (error) {
       process.stderr.write(`  ${error instanceof Error ? error.stack : error}\n`);
       all.push({ name, unit: '', value: null, baseline: null, ratio: null, goal: 'to be measured', ok: false });
@@ -63,9 +77,15 @@ function table(all: readonly Measure[]): string {
 }
 
 const { values } = parseArgs({
-  options: { json: { type: 'boolean' }, check: { type: 'boolean' }, only: { type: 'string', default: '' } },
+  options: {
+    json: { type: 'boolean' },
+    check: { type: 'boolean' },
+    lab: { type: 'boolean' },
+    only: { type: 'string', default: '' },
+  },
 });
-const known = Object.keys(MEASUREMENTS);
+const measurements = values.lab === true ? LAB : MEASUREMENTS;
+const known = Object.keys(measurements);
 const names = known.filter((name) => name.includes(values.only));
 let interrupted = false;
 process.once('SIGINT', () => {
@@ -80,7 +100,7 @@ if (names.length === 0) {
   try {
     all = await measureAll(names);
   } finally {
-    for (const one of planted) await (await one.catch(() => null))?.close();
+    for (const one of [...planted, ...plots]) await (await one.catch(() => null))?.close();
   }
   process.stdout.write(values.json === true ? `${JSON.stringify(all, null, 2)}\n` : table(all));
   if (values.check === true && all.some(({ ok }) => ok === false)) process.exitCode = 1;
