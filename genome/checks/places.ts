@@ -3,6 +3,9 @@ import type { Path } from '../finding.ts';
 import type { Genome } from '../schema.ts';
 import type { Report } from './complaint.ts';
 
+/** What DNS allows (RFC 1035 2.3.4), less `_cell.` in front. */
+const LONGEST_DOMAIN = 253 - '_cell.'.length;
+
 export function checkPlaces(genome: Genome, report: Report): void {
   checkDomains(genome, report);
   checkPorts(genome, report);
@@ -41,6 +44,14 @@ function checkDomains(genome: Genome, report: Report): void {
         expected: `${genome.zone} or a name that ends with .${genome.zone}`,
         suggestion: `${domain.split('.')[0]}.${genome.zone}`,
         because: [['zone']],
+      });
+    }
+    if (domain.length > LONGEST_DOMAIN) {
+      report({
+        code: 'domain-too-long',
+        at,
+        message: `${domain} leaves no room for the record that says whose it is`,
+        expected: `at most ${LONGEST_DOMAIN} characters`,
       });
     }
     const owner = taken.get(domain);

@@ -105,6 +105,13 @@ const CROSS: readonly (readonly [what: string, change: Change, severity: string,
     'functions.web.domain',
   ],
   [
+    'a domain that leaves no room for whose it is',
+    { 'functions.web.domain': `${`${'a'.repeat(60)}.`.repeat(3)}${'a'.repeat(46)}.garden.example.org` },
+    'error',
+    'domain-too-long',
+    'functions.web.domain',
+  ],
+  [
     'a domain for two functions',
     { 'functions.db.domain': 'www.garden.example.org' },
     'error',
