@@ -7,6 +7,7 @@ import { cp, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FunctionGene, Genome } from '../genome/schema.ts';
+import { forgetMove, ownSide } from './effects/room.ts';
 import { probeHealth } from './effects/sensors.ts';
 import { folderOf as folderBelow, services } from './effects/services.ts';
 import { CellError } from './errors.ts';
@@ -49,7 +50,12 @@ export async function install(here: Here, name: FunctionName): Promise<void> {
 /** Starts programs and waits until each is healthy. Throws UNHEALTHY naming the first that is not in time. */
 export async function start(here: Here, names: readonly FunctionName[]): Promise<void> {
   const genome = await genomeOf(here);
-  await Promise.all(names.map((name) => services.start(name, here.layout)));
+  await Promise.all(
+    names.map(async (name) => {
+      await forgetMove(ownSide(here.layout, name));
+      await services.start(name, here.layout);
+    }),
+  );
   await change(here, (traffic) => ({
     running: [...new Set([...traffic.running, ...names])].sort(),
     holding: traffic.holding.filter((name) => !names.includes(name)),
@@ -60,7 +66,8 @@ export async function start(here: Here, names: readonly FunctionName[]): Promise
   await Promise.all(names.map((name) => becomesHealthy(here, name, geneOf(genome, name))));
 }
 
-async function becomesHealthy(here: Here, name: FunctionName, gene: FunctionGene): Promise<void> {
+/** Throws UNHEALTHY when its health check does not say so in time. */
+export async function becomesHealthy(here: Here, name: FunctionName, gene: FunctionGene): Promise<void> {
   const host = hostOf(await lineageOf(here), here.identity.id);
   const port = await portOf(here, name, host);
   const within = gene.health?.within ?? 10_000;
@@ -86,16 +93,17 @@ async function becomesHealthy(here: Here, name: FunctionName, gene: FunctionGene
 }
 
 /**
- * Requests wait, those under way are answered, the program stops. Doing it again changes nothing. True when it was held
- * before: somebody who held it did not come to an end.
+ * Requests wait, those under way are answered, `last` is done, the program stops. Doing it again changes nothing. True
+ * when it was held before: somebody who held it did not come to an end.
  */
-export async function hold(here: Here, name: FunctionName): Promise<boolean> {
+export async function hold(here: Here, name: FunctionName, last = async () => {}): Promise<boolean> {
   const before = (await trafficOf(here)).holding.includes(name);
   await change(here, ({ holding, running }) => ({
     holding: [...new Set([...holding, name])],
     running: running.filter((other) => other !== name),
   }));
   await direct(here, await genomeOf(here), await lineageOf(here));
+  await last();
   await services.stop(name);
   return before;
 }

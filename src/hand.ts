@@ -34,8 +34,10 @@ export interface HandOps {
   wean: { in: object; out: object };
   /** Imports the checkpoint of a stack that was entrusted to this cell. */
   adopt: { in: { stack: string; from: CellId }; out: object };
-  /** Requests wait, what is under way is answered, the program stops. */
-  hold: { in: { function: FunctionName }; out: object };
+  /** Requests wait, what is under way is answered, with `dump` its dump is made, the program stops. */
+  hold: { in: { function: FunctionName; dump?: boolean }; out: object };
+  /** What was dumped elsewhere is put where the program, which does not run, finds it. */
+  restore: { in: { function: FunctionName }; out: object };
   /** Runs it again after a hold. */
   resume: { in: { function: FunctionName }; out: object };
   /** Says in its own feed that the function is handed back, and proxies to the new home from here on. */
@@ -51,10 +53,11 @@ export async function hand<Op extends HandOp>(
   remote: Remote,
   op: Op,
   input: HandOps[Op]['in'],
+  timeoutMs: number = HAND_TIMEOUT_MS,
 ): Promise<HandOps[Op]['out']> {
   const result = await remote.run(`"\${CELL_ROOT:-}/opt/cell/bin/cell" hand ${op}`, {
     stdin: JSON.stringify(input),
-    timeoutMs: HAND_TIMEOUT_MS,
+    timeoutMs,
   });
   const answer = parse(result.stdout);
   if (result.code === 0 && answer !== null && 'ok' in answer) return answer.ok as HandOps[Op]['out'];

@@ -5,7 +5,9 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { begin } from './beat.ts';
+import { pathsOf } from './carry.ts';
 import { letIn, letInFirst } from './doors.ts';
+import { holdWithDump, restore } from './dumps.ts';
 import { createRecipient, recipientOf, unseal } from './effects/age.ts';
 import { manifest, writeAtomic } from './effects/files.ts';
 import { buildHouse } from './effects/house.ts';
@@ -96,9 +98,9 @@ const prepare: Performed<'prepare'> = async (here, input) => {
 };
 
 const data: Performed<'data'> = async (here, input) => {
-  const gene = functions.geneOf(await genomeOf(here), input.function);
+  const paths = pathsOf(await genomeOf(here), input.function);
   const folder = functions.folderOf(here, input.function);
-  return { folder, files: await manifest(folder, gene.data) };
+  return { folder, files: await manifest(folder, paths) };
 };
 
 const handBack: Performed<'handBack'> = async (here, input) => {
@@ -157,7 +159,12 @@ const OPERATIONS: { readonly [Op in Exclude<HandOp, 'awaken'>]: Performed<Op> } 
     return {};
   },
   hold: async (here, input) => {
-    await functions.hold(here, input.function);
+    if (input.dump === true) await holdWithDump(here, await genomeOf(here), input.function);
+    else await functions.hold(here, input.function);
+    return {};
+  },
+  restore: async (here, input) => {
+    await restore(here, await genomeOf(here), input.function);
     return {};
   },
   resume: async (here, input) => {

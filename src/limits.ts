@@ -13,6 +13,15 @@ export const TICK_LEASE_MS = 120_000;
 /** How long a command of ours (`cell hand`) may work on another machine before it counts as hung. */
 export const HAND_TIMEOUT_MS = 120_000;
 
+/** The cell's lock is held for longer, and its pulse said again, this often in the middle of something long. */
+export const ALIVE_EVERY_MS = 10_000;
+
+/** Passes of a copy while the function runs: what is left after so many changes as fast as it is copied. */
+export const PASSES_AT_MOST = 5;
+
+/** A pass as short as this leaves as little for the one that the function stands still for. */
+export const SHORT_PASS_MS = 1_000;
+
 /** Requests to a function that moves wait this long in the ingress before they get a 503. */
 export const HOLD_MS = 15_000;
 

@@ -19,9 +19,12 @@ export async function withLock<T>(here: Pick<Here, 'home' | 'clock'>, work: () =
   for (;;) {
     const lease = await tryLock(here);
     if (lease !== null) {
+      // A dump may take longer than a lease; whatever hangs is ended by its own limit.
+      const renewal = setInterval(() => lease.renew(), TICK_LEASE_MS / 3);
       try {
         return await work();
       } finally {
+        clearInterval(renewal);
         await lease.release();
       }
     }

@@ -1,13 +1,14 @@
 /** What mitosis and apoptosis need of a parent, for a cell and for a seeder: the same but for what runs here. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Genome } from '../genome/schema.ts';
+import { carryOut } from './carry.ts';
 import { letIn } from './doors.ts';
+import { type Alive, aliveDuring, dump, holdWithDump } from './dumps.ts';
 import { recipientOf } from './effects/age.ts';
-import { push } from './effects/copy.ts';
+import { forgetMove, ownSide } from './effects/room.ts';
 import { dial, type Remote } from './effects/ssh.ts';
 import { CellError } from './errors.ts';
 import * as functions from './functions.ts';
-import { hand } from './hand.ts';
 import { credentialsOf, engineOf, type Here, lineageOf, say, secretsOf } from './here.ts';
 import { BOOT_POLL_MS, BOOT_TIMEOUT_MS } from './limits.ts';
 import { syncWith } from './memory/sync.ts';
@@ -27,6 +28,7 @@ export async function parentOf(
   genome: Genome,
   donor: Donor,
   onProgress: Progress = () => {},
+  alive: Alive = () => {},
 ): Promise<Both> {
   const open = new Map<string, Remote>();
   const { seeder } = await lineageOf(here);
@@ -76,8 +78,9 @@ export async function parentOf(
     now: here.clock,
     log: here.log,
     onProgress,
+    alive,
     donor,
-    recipient: receiver(here, genome),
+    recipient: receiver(here, genome, alive),
     lineage: () => lineageOf(here),
     say: async (deed, files) => {
       await say(here, deed, files);
@@ -111,15 +114,14 @@ export async function parentOf(
 }
 
 /** A cell gives what it runs. */
-export function cellDonor(here: Here, genome: Genome): Donor {
+export function cellDonor(here: Here, genome: Genome, alive: Alive = () => {}): Donor {
   return {
     runs: true,
-    async copy(name, remote) {
-      const { folder, files } = await hand(remote, 'data', { function: name });
-      const paths = functions.geneOf(genome, name).data;
-      return (await push(remote, functions.folderOf(here, name), folder, paths, files)).bytes;
-    },
-    hold: (name) => functions.hold(here, name),
+    dump: (name) => aliveDuring(alive, `dumps ${name}`, dump(here, genome, name)),
+    copy: (name, remote, last) =>
+      carryOut({ here, genome, name, remote, last, onBytes: () => alive(`copies ${name}`) }),
+    hold: (name) => holdWithDump(here, genome, name, alive),
+    tidy: (name) => forgetMove(ownSide(here.layout, name)),
     resume: (name) => functions.resume(here, name),
     forward: (name, to, until) => functions.forward(here, name, to, until),
     forget: (name) => functions.forget(here, name),
@@ -133,8 +135,10 @@ export function cellDonor(here: Here, genome: Genome): Donor {
 /** A seeder runs nothing and has no records of its own. */
 export const seederDonor: Donor = {
   runs: false,
-  copy: async () => 0,
+  dump: async () => {},
+  copy: async () => ({ bytes: 0, ms: 0 }),
   hold: async () => false,
+  tidy: async () => {},
   resume: async () => {},
   forward: async () => {},
   forget: async () => {},

@@ -15,7 +15,7 @@ import { CellError, explain } from './errors.ts';
 import { fence, reclaim } from './fence.ts';
 import { type Here, lineageOf, say } from './here.ts';
 import { newSaga, type RunContext, type RunOutcome, run, type Saga } from './journal.ts';
-import { STEP_ATTEMPTS } from './limits.ts';
+import { ALIVE_EVERY_MS, STEP_ATTEMPTS } from './limits.ts';
 import { canTakeBack, mitosis, takingBack } from './mitosis.ts';
 import type { Action, Lineage } from './model.ts';
 import { cellDonor, parentOf } from './parent.ts';
@@ -148,14 +148,25 @@ export function keyPair(): Making['imprintKey'] {
 
 /** Takes a saga as far as it goes now. */
 async function goOn(here: Here, genome: Genome, saga: Saga, options: PerformOptions): Promise<string> {
-  const parent = await parentOf(here, genome, cellDonor(here, genome));
+  const goesOn = () => {
+    if (options.renew?.() === false) throw new CellError('TIMEOUT', 'This tick took so long that another took over');
+  };
+  let heard = here.clock();
+  const alive = (what: string) => {
+    if (here.clock() - heard < ALIVE_EVERY_MS) return;
+    heard = here.clock();
+    goesOn();
+    repeat(here, `${saga.kind}: ${what} (${saga.id})`);
+  };
+  const parent = await parentOf(here, genome, cellDonor(here, genome, alive), () => {}, alive);
   const context = {
     journal: here.journal,
     now: here.clock,
     afterStep: options.afterStep,
     beforeRecord: options.beforeRecord,
     onStep: (_: Saga, step: string, ms: number | null) => {
-      if (options.renew?.() === false) throw new CellError('TIMEOUT', 'This tick took so long that another took over');
+      goesOn();
+      heard = here.clock();
       if (ms === null) repeat(here, `${saga.kind}: ${step} (${saga.id})`);
       else here.log(`${saga.id} ${step}: ${ms} ms`);
     },

@@ -1,82 +1,79 @@
-/** The receiving side of a function that comes home from a child that goes. */
+/**
+ * The receiving side of a function that comes home from a child that goes. What the child has comes straight to where it
+ * will run, for a second copy here would make the pause longer; where the function runs here too, to a place of its own.
+ */
 import { existsSync } from 'node:fs';
-import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Genome } from '../genome/schema.ts';
-import { pull } from './effects/copy.ts';
-import { runHook } from './effects/hooks.ts';
-import { CellError } from './errors.ts';
+import { carryIn } from './carry.ts';
+import { type Alive, aliveDuring, restore, runMove } from './dumps.ts';
+import { DUMP, FROM, must, ownSide } from './effects/room.ts';
 import * as functions from './functions.ts';
-import { hand } from './hand.ts';
 import { type Here, lineageOf } from './here.ts';
+import { unitOf } from './layout.ts';
 import type { Cell, FunctionName } from './model.ts';
 import type { Recipient } from './saga.ts';
 import { trafficOf } from './traffic.ts';
 
-/** Where a child's data waits until its function has stopped there. */
-const roomsOf = (here: Here, child: Cell) => join(here.home, 'incoming', child.birth);
-const waitingRoom = (here: Here, child: Cell, name: FunctionName) => join(roomsOf(here, child), name);
+/** Where a replica's data waits to be merged, below the function's folder. */
+const waitingRoom = (child: Pick<Cell, 'birth'>): string => join(FROM, child.birth);
 
-export function receiver(here: Here, genome: Genome): Recipient {
+export function receiver(here: Here, genome: Genome, alive: Alive): Recipient {
   return {
-    async bring(name, child, remote) {
-      const { folder, files } = await hand(remote, 'data', { function: name });
-      const paths = functions.geneOf(genome, name).data;
-      return (await pull(remote, folder, waitingRoom(here, child, name), paths, files)).bytes;
+    async bring(name, child, remote, last) {
+      const mine = await livesHere(here, name);
+      // Received before, and the process died: what it has here has moved on since.
+      if (!mine && (await trafficOf(here)).running.includes(name)) return { bytes: 0, ms: 0 };
+      // Its source first, which may bring the data that a new one begins with.
+      const known = existsSync(join(here.layout.units, unitOf(name)));
+      if (!mine && !(last && known)) await functions.install(here, name);
+      const below = mine ? waitingRoom(child) : '';
+      if (mine) await makeRoom(here, name, child);
+      return carryIn({ here, genome, name, remote, last, below, onBytes: () => alive(`takes ${name} in`) });
     },
     async receive(name, child) {
-      const homes = (await lineageOf(here)).homes[name] ?? [];
-      const mine = homes.includes(here.identity.id);
-      if (mine) await merge(here, genome, name, child);
-      else await settle(here, name, child);
-      await rm(waitingRoom(here, child, name), { recursive: true, force: true });
+      const mine = await livesHere(here, name);
+      const work = mine ? merge(here, genome, name, child) : settle(here, genome, name);
+      await aliveDuring(alive, `takes ${name} in`, work);
+      if (mine) await emptyRoom(here, name, child);
     },
     async release(name) {
-      const homes = (await lineageOf(here)).homes[name] ?? [];
-      if (!homes.includes(here.identity.id)) await functions.stop(here, name);
+      if (!(await livesHere(here, name))) await functions.stop(here, name);
     },
   };
 }
 
-/** What was brought of a child's data before it died is better than nothing: its functions begin with that here. */
+async function livesHere(here: Here, name: FunctionName): Promise<boolean> {
+  return (await lineageOf(here)).homes[name]?.includes(here.identity.id) === true;
+}
+
+async function makeRoom(here: Here, name: FunctionName, child: Cell): Promise<void> {
+  await must(ownSide(here.layout, name), 'The folder for the data could not be made', `mkdir -p ${waitingRoom(child)}`);
+}
+
+async function emptyRoom(here: Here, name: FunctionName, child: Cell): Promise<void> {
+  if (!existsSync(join(functions.folderOf(here, name), waitingRoom(child)))) return;
+  await must(ownSide(here.layout, name), 'What was merged could not be removed', `rm -rf ${waitingRoom(child)}`);
+}
+
+/**
+ * A child that died while it was taken in: what was brought of a function that it alone had is where the function begins
+ * here, which is better than nothing; what waits to be merged is half of something, and goes.
+ */
 export async function salvage(here: Here, child: Cell): Promise<void> {
-  const { running } = await trafficOf(here);
-  const { homes } = await lineageOf(here);
-  for (const name of child.functions) {
-    const from = waitingRoom(here, child, name);
-    const lost = homes[name]?.length === 1 && !running.includes(name);
-    if (!lost || !existsSync(from)) continue;
-    await functions.install(here, name);
-    await cp(from, functions.folderOf(here, name), { recursive: true, preserveTimestamps: true });
-  }
-  await rm(roomsOf(here, child), { recursive: true, force: true });
+  for (const name of child.functions) await emptyRoom(here, name, child);
 }
 
 /** It runs here too: what the child's copy gathered is merged by the function's own hook, if it has one. */
 async function merge(here: Here, genome: Genome, name: FunctionName, child: Cell): Promise<void> {
-  const command = functions.geneOf(genome, name).handover.merge;
-  const from = waitingRoom(here, child, name);
-  if (command === undefined || !existsSync(from)) return;
-  const result = await runHook({
-    layout: here.layout,
-    function: name,
-    hook: 'merge',
-    run: command,
-    env: { CELL_FROM: from },
-  });
-  if (!result.ok) {
-    throw new CellError('REMOTE_FAILED', `Data of ${name} from ${child.name} could not be merged`, { why: result.why });
-  }
+  const from = join(functions.folderOf(here, name), waitingRoom(child));
+  if (!existsSync(from)) return;
+  await runMove(here, genome, name, 'merge', { CELL_FROM: from, CELL_DUMP: join(from, DUMP) });
 }
 
 /** Its only home was the child: it goes on here from what was brought. */
-async function settle(here: Here, name: FunctionName, child: Cell): Promise<void> {
-  // Brought and started before the process was killed: starting again is enough, its data has moved on since.
+async function settle(here: Here, genome: Genome, name: FunctionName): Promise<void> {
   const { running } = await trafficOf(here);
-  if (!running.includes(name)) {
-    await functions.install(here, name);
-    const from = waitingRoom(here, child, name);
-    if (existsSync(from)) await cp(from, functions.folderOf(here, name), { recursive: true, preserveTimestamps: true });
-  }
+  if (!running.includes(name)) await restore(here, genome, name);
   await functions.start(here, [name]);
 }

@@ -5,6 +5,8 @@
 import type { Genome } from '../genome/schema.ts';
 import type { Engine } from '../stacks/engines/engine.ts';
 import type { StackPlan } from '../stacks/stack.ts';
+import type { Pass } from './decide/passes.ts';
+import type { Alive } from './dumps.ts';
 import type { Remote } from './effects/ssh.ts';
 import type { Credentials, Secrets } from './here.ts';
 import type { Saga } from './journal.ts';
@@ -42,7 +44,10 @@ export interface Mitosis extends Saga<'divide'>, Making {
   givenAt: number | null;
   /** A function that stands still here and may run there, where nobody answers: no time for another attempt. */
   stranded?: FunctionName | null;
-  /** Bytes sent by the imprint and in each pass of the data, and how long each function answered nobody (ms). */
+  /**
+   * Bytes sent by the imprint; of each function bytes and ms of its first pass, number and bytes of those before the
+   * hold, bytes and ms of the last (`…Pass:NAME`), and how long it answered nobody (`pauseMs:NAME`).
+   */
   figures: Record<string, number>;
 }
 
@@ -56,6 +61,8 @@ export interface Parent {
   readonly now: () => number;
   readonly log: (line: string) => void;
   readonly onProgress: (what: string, done: number, total: number) => void;
+  /** Called in the middle of what takes long; throws when this tick is no longer the one that may go on. */
+  readonly alive: Alive;
   lineage(): Promise<Lineage>;
   say(deed: Deed, files?: Readonly<Record<string, Uint8Array>>): Promise<void>;
   engine(plan: Pick<StackPlan, 'engine'>): Promise<Engine>;
@@ -80,10 +87,14 @@ export interface Inheritance extends Credentials {
 export interface Donor {
   /** Whether functions run on this side: then they move one after the other, each stopped here before it starts there. */
   readonly runs: boolean;
-  /** Copies what differs of a function's data to the child; gives bytes. */
-  copy(name: FunctionName, remote: Remote): Promise<number>;
-  /** Requests wait in the ingress, those under way are answered, then the program stops. True when it was held before. */
+  /** Writes what cannot be copied as files, by the function's own hook. */
+  dump(name: FunctionName): Promise<void>;
+  /** Copies what differs of a function's data, and its dump, to the child. `last`: it stands still here. */
+  copy(name: FunctionName, remote: Remote, last: boolean): Promise<Pass>;
+  /** Requests wait in the ingress, those under way are answered, it dumps, it stops. True when it was held before. */
   hold(name: FunctionName): Promise<boolean>;
+  /** Removes what a move left in the function's folder, where the function stays. */
+  tidy(name: FunctionName): Promise<void>;
   /** Runs it here (again) and lets requests through. */
   resume(name: FunctionName): Promise<void>;
   /** Requests that still come here go to the new home. */
@@ -102,8 +113,11 @@ export interface Apoptosis extends Saga<'absorb'> {
 
 /** The receiving side of a function. */
 export interface Recipient {
-  /** Copies what differs of a function's data from the child into a place of its own here; gives bytes. */
-  bring(name: FunctionName, child: Cell, remote: Remote): Promise<number>;
+  /**
+   * Copies what differs of a function's data from the child: to where it will run, or, where it runs here too, into a
+   * place of its own. `last`: it stands still there.
+   */
+  bring(name: FunctionName, child: Cell, remote: Remote, last: boolean): Promise<Pass>;
   /** Runs it here with what was brought: as it stands where the child was its only home, merged where it runs here. */
   receive(name: FunctionName, child: Cell): Promise<void>;
   /** It could not be received: it does not run here if the child is its only home, and nothing waits for it here. */

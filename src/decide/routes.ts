@@ -44,13 +44,14 @@ export function routes(traffic: Traffics): readonly IngressRoute[] {
   return names.flatMap((name) => {
     const gene = genome.functions[name];
     if (gene === undefined) return [];
+    // A function that moves may take as long to start as its genome allows, and nobody is sent away meanwhile.
+    const usual = Math.max(traffic.tryForMs, gene.health?.within ?? 0);
     const make = (upstreams: (how: 'domain' | 'port') => readonly RouteUpstream[]) =>
       matches(gene).map(({ how, match }) => ({
         ...match,
         function: name,
         upstreams: upstreams(how),
-        // A function that moves may take as long to start as its genome allows, and nobody is sent away meanwhile.
-        tryFor: Math.max(traffic.tryForMs, gene.health?.within ?? 0),
+        tryFor: holding.has(name) ? Math.max(usual, forDump(gene)) : usual,
       }));
     // Held first: while it moves, neither here nor there answers for sure.
     if (holding.has(name)) return make(() => []);
@@ -63,6 +64,11 @@ export function routes(traffic: Traffics): readonly IngressRoute[] {
     if (reach === undefined) return make(() => []);
     return make((how) => [{ address: reach.address, port: how === 'domain' ? reach.httpPort : (gene.port ?? 0) }]);
   });
+}
+
+/** One that moves by a dump stands still for two hooks and its start, ms. */
+function forDump({ handover, health }: FunctionGene): number {
+  return handover.dump === undefined ? 0 : 2 * handover.within + (health?.within ?? 0);
 }
 
 type Match = { readonly domain: string } | { readonly port: number };

@@ -1,6 +1,6 @@
 /**
- * Data on its way between two machines, in two passes: everything while the function runs, then, with the function
- * stopped, only what differs. What differs is told by kind, mode, size and mtime; tar keeps mtimes to the nanosecond.
+ * A pass of a copy between two machines with what every system has, where rsync (pass.ts) is not on both. What differs is
+ * told by kind, mode, size and mtime, and sent whole; tar keeps mtimes to the nanosecond.
  *
  * A pass goes in this order: 1. closed folders that something in them must change are opened; 2. what is gone or became
  * another kind of thing is removed, so that nothing is written through a link that was there; 3. the rest comes by tar,
@@ -91,18 +91,19 @@ function preparations({ closed, removed }: Work): readonly { readonly line: stri
   ].filter(({ stdin }) => stdin !== '');
 }
 
-/** Sends what differs from `there` out of a folder here into a folder on the machine. */
+/** Sends what differs from `there` out of a folder here into a folder on the machine; reads as the user of `as`. */
 export async function push(
   remote: Remote,
   folder: string,
   target: string,
   paths: readonly string[],
   there: Manifest,
+  as: readonly string[] = [],
 ): Promise<CopyResult> {
   const work = workOf(there, await manifest(folder, paths));
   for (const { line, stdin } of preparations(work)) await remote.must(`cd ${quoted(target)} && ${line}`, { stdin });
   if (work.changed.length > 0) {
-    const tar = shell(READ, folder);
+    const tar = shell(READ, folder, as);
     tar.stdin.end(listed(work.changed));
     const write = `mkdir -p ${quoted(target)} && cd ${quoted(target)} && ${WRITE}`;
     await remote.must(write, { stdin: tar.stdout }).catch((thrown: unknown) => {
@@ -117,27 +118,28 @@ export async function push(
   return work.result;
 }
 
-/** Brings what differs out of a folder on the machine (`there` is its manifest) into a folder here. */
+/** Brings what differs out of a folder on the machine (`there` is its manifest) into a folder here, as the user of `as`. */
 export async function pull(
   remote: Remote,
   source: string,
   folder: string,
   paths: readonly string[],
   there: Manifest,
+  as: readonly string[] = [],
 ): Promise<CopyResult> {
   await mkdir(folder, { recursive: true });
   const work = workOf(await manifest(folder, paths), there);
   const failed = (why: string) =>
     new CellError('REMOTE_FAILED', `Data could not be brought from ${remote.reach.address}`, { why });
   for (const { line, stdin } of preparations(work)) {
-    const step = shell(line, folder);
+    const step = shell(line, folder, as);
     step.stdout.resume();
     step.stdin.end(stdin);
     const { code, said } = await step.ended;
     if (code !== 0) throw failed(lastLine(said, code));
   }
   if (work.changed.length > 0) {
-    const tar = shell(WRITE, folder);
+    const tar = shell(WRITE, folder, as);
     tar.stdout.resume();
     const stdin = listed(work.changed);
     const read = `cd ${quoted(source)} && LC_ALL=C ${READ}`;
@@ -153,9 +155,10 @@ export async function pull(
 }
 
 /** A command in a folder here. What it says on stderr is kept. */
-function shell(line: string, cwd: string) {
+function shell(line: string, cwd: string, as: readonly string[]) {
   const env = { ...process.env, LC_ALL: 'C' };
-  const child = spawn('/bin/sh', ['-c', `exec ${line}`], { cwd, env, stdio: ['pipe', 'pipe', 'pipe'] });
+  const [program = '', ...words] = [...as, '/bin/sh', '-c', `exec ${line}`];
+  const child = spawn(program, words, { cwd, env, stdio: ['pipe', 'pipe', 'pipe'] });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said += text;

@@ -1,6 +1,6 @@
 /**
  * A function's hooks: commands of the genome that the cell runs beside the function, in its folder and with its
- * environment: throttle and relax, link up and down, and the three around a move of data.
+ * environment: throttle and relax, link up and down, and the three around a move of data: dump, restore, merge.
  */
 import type { Layout } from '../layout.ts';
 import type { FunctionName } from '../model.ts';
@@ -9,7 +9,7 @@ import { runCommand } from './run.ts';
 import { folderOf, preparedEnvironment } from './services.ts';
 import { asFunction } from './users.ts';
 
-export type HookName = 'throttle' | 'relax' | 'up' | 'down' | 'merge';
+export type HookName = 'throttle' | 'relax' | 'up' | 'down' | 'dump' | 'restore' | 'merge';
 
 export interface Hook {
   readonly layout: Layout;

@@ -1,8 +1,13 @@
 /** Steps 5 and 6 of mitosis: what a function needs goes to the child, and then the function itself. */
+import { aliveDuring } from '../dumps.ts';
+import type { Remote } from '../effects/ssh.ts';
 import { explain } from '../errors.ts';
+import { geneOf } from '../functions.ts';
 import { hand } from '../hand.ts';
+import { HAND_TIMEOUT_MS } from '../limits.ts';
 import type { FunctionName } from '../model.ts';
 import type { Mitosis, Parent } from '../saga.ts';
+import { approach } from './approach.ts';
 import { childOf } from './imprint.ts';
 
 /** 5: sources and settings, and the data once over, while everything still runs here. */
@@ -10,7 +15,10 @@ export async function prepare(parent: Parent, saga: Mitosis): Promise<void> {
   const remote = await parent.reachChild(saga);
   await hand(remote, 'prepare', { functions: saga.functions });
   for (const name of saga.functions) {
-    saga.figures[`firstPass:${name}`] = await parent.donor.copy(name, remote);
+    // What runs on here dumps while it does; one that moves does so once it has come to rest.
+    if (saga.mode === 'replicate') await parent.donor.dump(name);
+    const { bytes, ms } = await parent.donor.copy(name, remote, false);
+    Object.assign(saga.figures, { [`firstPass:${name}`]: bytes, [`firstPassMs:${name}`]: Math.round(ms) });
   }
 }
 
@@ -27,8 +35,13 @@ export async function handOver(parent: Parent, saga: Mitosis): Promise<void> {
     for (const name of waiting) await move(parent, saga, name);
     for (const name of saga.functions) await parent.donor.forward(name, child.id, parent.now() + forwardingMs(parent));
   } else if (waiting.length > 0) {
-    await hand(await parent.reachChild(saga), 'start', { functions: waiting });
-    for (const name of waiting) await parent.say({ kind: 'give', function: name, to: child.id, mode: saga.mode });
+    const remote = await parent.reachChild(saga);
+    for (const name of waiting) await restore(parent, remote, name);
+    await hand(remote, 'start', { functions: waiting });
+    for (const name of waiting) {
+      await parent.say({ kind: 'give', function: name, to: child.id, mode: saga.mode });
+      await parent.donor.tidy(name);
+    }
   }
   saga.givenAt = parent.now();
   await parent.sync(child);
@@ -37,13 +50,17 @@ export async function handOver(parent: Parent, saga: Mitosis): Promise<void> {
 async function move(parent: Parent, saga: Mitosis, name: FunctionName): Promise<void> {
   const child = childOf(saga);
   const remote = await parent.reachChild(saga);
-  const began = parent.now();
   saga.stranded = null;
-  const again = await parent.donor.hold(name);
+  const { figures } = saga;
+  // Begun before, and the process died: it may run there already, and would write over what is copied now.
+  await hand(remote, 'hold', { function: name });
+  const before = await approach(() => parent.donor.copy(name, remote, false));
+  const began = parent.now();
   try {
-    // Begun before, and the process died: it may run there already, and would write over what is copied now.
-    if (again) await hand(remote, 'hold', { function: name });
-    saga.figures[`secondPass:${name}`] = await parent.donor.copy(name, remote);
+    await parent.donor.hold(name);
+    const { bytes, ms } = await parent.donor.copy(name, remote, true);
+    Object.assign(figures, { [`secondPass:${name}`]: bytes, [`secondPassMs:${name}`]: Math.round(ms) });
+    await restore(parent, remote, name);
     await hand(remote, 'start', { functions: [name] });
   } catch (error) {
     await goOnHere(parent, saga, name);
@@ -51,7 +68,17 @@ async function move(parent: Parent, saga: Mitosis, name: FunctionName): Promise<
   }
   await parent.say({ kind: 'give', function: name, to: child.id, mode: saga.mode });
   await parent.donor.forward(name, child.id, parent.now() + forwardingMs(parent));
-  saga.figures[`pauseMs:${name}`] = parent.now() - began;
+  figures[`passes:${name}`] = before.length;
+  figures[`passedBytes:${name}`] = before.reduce((sum, { bytes }) => sum + bytes, 0);
+  figures[`pauseMs:${name}`] = parent.now() - began;
+}
+
+/** What was dumped here is put in place there, before the function starts. */
+async function restore(parent: Parent, remote: Remote, name: FunctionName): Promise<void> {
+  const { dump, restore: hook, within } = geneOf(parent.genome, name).handover;
+  if (dump === undefined || hook === undefined || !parent.donor.runs) return;
+  const asked = hand(remote, 'restore', { function: name }, within + HAND_TIMEOUT_MS);
+  await aliveDuring(parent.alive, `restores ${name}`, asked);
 }
 
 /**

@@ -1,11 +1,14 @@
 /** The steps of apoptosis. Each may be done again: a function that is back already is passed over. */
 
+import { aliveDuring } from '../dumps.ts';
 import type { Remote } from '../effects/ssh.ts';
 import { CellError, explain } from '../errors.ts';
+import { geneOf } from '../functions.ts';
 import { hand } from '../hand.ts';
-import { FORWARD_GRACE_MS } from '../limits.ts';
+import { FORWARD_GRACE_MS, HAND_TIMEOUT_MS } from '../limits.ts';
 import type { Cell, FunctionName } from '../model.ts';
 import type { Absorber, Apoptosis } from '../saga.ts';
+import { approach } from './approach.ts';
 import { forwardingMs } from './hand-over.ts';
 
 async function childIn(parent: Absorber, saga: Apoptosis): Promise<Cell> {
@@ -18,7 +21,9 @@ async function childIn(parent: Absorber, saga: Apoptosis): Promise<Cell> {
 export async function enter(parent: Absorber, saga: Apoptosis): Promise<void> {
   const child = await childIn(parent, saga);
   const remote = await parent.enter(child);
-  for (const name of atHome(child, saga)) await parent.recipient.bring(name, child, remote);
+  for (const name of atHome(child, saga)) {
+    await parent.recipient.bring(name, child, remote, false);
+  }
 }
 
 /** 2: one function after the other comes home. */
@@ -40,9 +45,12 @@ function atHome(child: Cell, saga: Apoptosis): readonly FunctionName[] {
 }
 
 async function move(parent: Absorber, child: Cell, remote: Remote, name: FunctionName): Promise<void> {
+  await approach(() => parent.recipient.bring(name, child, remote, false));
   try {
-    await hand(remote, 'hold', { function: name });
-    await parent.recipient.bring(name, child, remote);
+    const { dump, within } = geneOf(parent.genome, name).handover;
+    const hold = hand(remote, 'hold', { function: name, dump: dump !== undefined }, within + HAND_TIMEOUT_MS);
+    await aliveDuring(parent.alive, `${child.name} dumps ${name}`, hold);
+    await parent.recipient.bring(name, child, remote, true);
     await parent.recipient.receive(name, child);
   } catch (error) {
     // Until the next attempt it goes on where it was. A child that does not answer is dead, or soon counts as that.

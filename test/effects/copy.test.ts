@@ -1,5 +1,5 @@
 /** Copies between two folders by a Remote that is a shell on this computer, as another user with a tight umask. */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -17,13 +17,12 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { Readable } from 'node:stream';
-import { finished } from 'node:stream/promises';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { pull, push, workOf } from '../../src/effects/copy.ts';
 import { manifest } from '../../src/effects/files.ts';
-import type { Remote, RunOptions, RunResult } from '../../src/effects/ssh.ts';
+import type { Remote } from '../../src/effects/ssh.ts';
+import { shellRemote } from './remote.support.ts';
 
 /** Where this runs as root, the other side does not: root's tar keeps modes by itself and opens every folder. */
 const OTHER = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
@@ -49,38 +48,16 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(base, { recursive: true, force: true }));
 
-async function run(line: string, options: RunOptions = {}): Promise<RunResult> {
-  ran.push(line);
-  before(line);
-  const child = spawn('/bin/sh', ['-c', `umask 077; ${line}`], { cwd: '/', ...OTHER });
-  const out = { stdout: '', stderr: '' };
-  const { stdin = '', stdout } = options;
-  child.stdin.on('error', () => {});
-  if (typeof stdin === 'string' || Buffer.isBuffer(stdin)) child.stdin.end(stdin);
-  else (stdin as Readable).pipe(child.stdin);
-  if (stdout === undefined)
-    child.stdout.on('data', (chunk: Buffer) => {
-      out.stdout += chunk.toString();
-    });
-  else child.stdout.pipe(stdout);
-  child.stderr.on('data', (chunk: Buffer) => {
-    out.stderr += chunk.toString();
-  });
-  const code = await new Promise<number>((resolve) => child.once('close', (status) => resolve(status ?? 255)));
-  if (stdout !== undefined) await finished(stdout).catch(() => {});
-  return { code, ...out };
-}
-
-const remote: Remote = {
-  reach: { address: 'there', sshPort: 22, httpPort: 80, user: 'x', root: '' },
-  run,
-  async must(line, options) {
-    const result = await run(line, options);
-    if (result.code !== 0) throw new Error(result.stderr);
-    return result.stdout;
+/** A shell on this computer that another user has. */
+const remote = shellRemote({
+  uid: OTHER.uid,
+  gid: OTHER.gid,
+  umask: '077',
+  before: (line) => {
+    ran.push(line);
+    before(line);
   },
-  close() {},
-};
+});
 
 function write(root: string, path: string, text: string, mode = 0o644): void {
   const file = join(root, path);
