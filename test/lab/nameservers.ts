@@ -124,20 +124,15 @@ function knotConf(dir: string, options: ServerOptions): string {
       ...more,
     ];
     if (only === undefined) return rule(`all-${name}`, []);
-    const limited = (id: string, types: string, names: readonly string[]) =>
-      rule(id, [
-        `    update-type: [${types}]`,
-        '    update-owner: name',
-        '    update-owner-match: equal',
-        `    update-owner-name: [${names.map((owner) => `${owner}.`).join(', ')}]`,
-      ]);
-    const of = (types: string) =>
-      policyOf(only)
-        .filter((line) => line.types === types)
-        .map((line) => line.name);
-    // Knot judges an update by the first rule that matches all of it, so one rule has to hold all types and names.
-    const all = [...of('A AAAA'), ...of('TXT')];
-    return limited(`organism-${name}`, 'A, AAAA, TXT', all);
+    // An update has to match one rule as a whole, so that rule has all types and all names.
+    return rule(`organism-${name}`, [
+      '    update-type: [A, AAAA, TXT]',
+      '    update-owner: name',
+      '    update-owner-match: equal',
+      `    update-owner-name: [${policyOf(only)
+        .map((line) => `${line.name}.`)
+        .join(', ')}]`,
+    ]);
   });
   const updaters = keys.map(({ name, only }) => (only === undefined ? `all-${name}` : `organism-${name}`));
   return `server:

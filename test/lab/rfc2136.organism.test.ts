@@ -6,6 +6,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { shown } from '../../src/effects/dns/published.ts';
+import { freePort } from '../../src/effects/services.ts';
+import { listed, put, take } from '../../stacks/records/rfc2136.client.ts';
 import { plant } from '../e2e/garden.ts';
 import { newKey, startBind, startKnot } from './nameservers.ts';
 import { BIND, KNOT, needs } from './needs.ts';
@@ -61,4 +64,24 @@ describe.each([
     const said = [down, up, divided, gone].map(({ stdout, stderr }) => stdout + stderr).join();
     expect(said).not.toContain(key.secret);
   });
+
+  test.skipIf(needs(`${title}, over IPv6`, needed))(
+    'has a part of a larger zone, over IPv6',
+    async ({ onTestFinished }) => {
+      const part = { zone: 'sub.six.test', domains: ['www.sub.six.test'] };
+      const key = newKey('part-key', 'hmac-sha384', part);
+      const server = await start({ zone: 'six.test', address: '::1', port: await freePort('::1'), keys: [key] });
+      onTestFinished(() => server.stop());
+      const before = await server.dump();
+      const credential = { ...server.credential(), zone: part.zone };
+      const [name] = part.domains as [string];
+      const want = { organism: 'o', birth: 'b1', zone: part.zone, name, values: ['2001:db8::5', '192.0.2.5'], ttl: 5 };
+      await put(credential, want);
+      expect(await shown(credential, name, 'AAAA')).toEqual(['2001:db8::5']);
+      expect(await shown(credential, name, 'A')).toEqual(['192.0.2.5']);
+      expect((await listed(credential, 'o')).map(({ id }) => id)).toEqual([`o/b1/${part.zone}/${name}`]);
+      await take(credential, want);
+      expect(await server.dump()).toEqual(before);
+    },
+  );
 });

@@ -197,7 +197,7 @@ describe.each(SERVERS)('$title', ({ kind, title, needed, start }) => {
         message: expect.stringContaining('refuses to change other.garden.test'),
         why: expect.stringContaining('policy does not let the key garden-only'),
         suggestion: expect.stringContaining('docs/providers.md'),
-        fields: { rcode: kind === 'knot' ? 'NOTAUTH' : 'REFUSED' },
+        fields: { rcode: expect.stringMatching(kind === 'knot' ? /^(NOTAUTH|REFUSED)$/ : /^REFUSED$/) },
       });
       const text = { name: 'mail.garden.test', type: 'TXT', ttl: 5, data: [Buffer.from('x')] } as const;
       const mail = { name: 'mail.garden.test', type: 'A', ttl: 5, data: '203.0.113.2' } as const;
