@@ -58,7 +58,7 @@ function behaves({ suffix, unprivileged, ends }: Kind): void {
       await until('it is spared', async () => !(await answering(lb)).includes('amber-fox'));
     });
     expect(lost).toEqual([]);
-    expect(acknowledged.length).toBeGreaterThan(50);
+    expect(acknowledged.length).toBeGreaterThan(10);
     expect((await lb.get('/health')).status).toBe(200);
   });
 
@@ -71,7 +71,7 @@ function behaves({ suffix, unprivileged, ends }: Kind): void {
       await until('the other is left', async () => (await answering(lb)).join() === 'brave-owl');
     });
     expect(lost).toEqual([]);
-    expect(acknowledged.length).toBeGreaterThan(20);
+    expect(acknowledged.length).toBeGreaterThan(5);
     await ui('amber-fox', a.folder);
     await shared(lb, ['amber-fox', 'brave-owl']);
   });
@@ -91,7 +91,7 @@ function behaves({ suffix, unprivileged, ends }: Kind): void {
     await ui('amber-fox');
     const lb = await start();
     const outcome = await endUnderLoad(lb, 'SIGTERM', read);
-    expect(outcome.acknowledged.length).toBeGreaterThan(20);
+    expect(outcome.acknowledged.length).toBeGreaterThan(5);
     expect(outcome.lost).toEqual([]);
     expect(outcome.code).toBe(0);
     expect(outcome.took).toBeLessThan(ends);
