@@ -132,7 +132,10 @@ export async function examineBox(
  */
 async function ask<T>({ box, privateKey }: BoxCredential, op: string, body: object): Promise<T> {
   const reach = { address: box.address, sshPort: box.port, user: 'root', root: '', httpPort: 0 };
-  const remote = await dial(reach, { privateKey, hostKeys: [box.hostKey.split(' ').slice(0, 2).join(' ')] });
+  const hostKeys = [box.hostKey.split(' ').slice(0, 2).join(' ')];
+  const remote = await dial(reach, { privateKey, hostKeys }).catch((thrown: unknown) => {
+    throw unreached(box, thrown);
+  });
   try {
     const { stdout, stderr } = await remote.run(op, { stdin: JSON.stringify(body), timeoutMs: ANSWER_WITHIN_MS });
     const reply = replyIn(stdout);
@@ -152,6 +155,25 @@ async function ask<T>({ box, privateKey }: BoxCredential, op: string, body: obje
   } finally {
     remote.close();
   }
+}
+
+/** The same error, with what it means where a box was expected. */
+function unreached({ address, port }: BoxAt, thrown: unknown): unknown {
+  if (!(thrown instanceof CellError)) return thrown;
+  const { code, why = thrown.message, cause } = thrown;
+  const [message, suggestion] =
+    code === 'NOT_ALLOWED'
+      ? [`The box at ${address} does not let this key in`, 'On the box: cell box allow ORGANISM --quota N']
+      : code === 'HOST_KEY_MISMATCH'
+        ? [
+            `Not the box of the genome answers at ${address}:${port}`,
+            'Compare the hostKey of its cloud with /etc/ssh/ssh_host_ed25519_key.pub on the box, and do not go on before.',
+          ]
+        : [
+            `The box at ${address}:${port} is not reached`,
+            'Is it on, does its sshd run, and does nothing stand between?',
+          ];
+  return new CellError(code, message, { why, suggestion, cause });
 }
 
 function replyIn(stdout: string): Reply | null {
