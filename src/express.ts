@@ -23,7 +23,8 @@ export async function express(here: Here, genome: Genome): Promise<void> {
   await writeIfChanged(here.layout.whereFile, JSON.stringify(abouts));
   await tendLinks(here, genome, lineage);
   try {
-    await speak(here);
+    // An authority that certificates are asked of finds us from here on.
+    if ((await speak(here)) > 0) await direct(here, genome, lineage);
   } catch (error) {
     // The records stay as they are; the next tick says them again.
     here.log(`records not changed: ${explain(error)}`);

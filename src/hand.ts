@@ -2,6 +2,7 @@
  * What a parent may ask of a cell while it has a door to it: the hidden command `cell hand OP`, JSON in, JSON out.
  * The door is the imprint key until `wean`, and the parent's own key once a cell has decided to go (wilt).
  */
+import type { Certificates } from './effects/certificates.ts';
 import type { Manifest } from './effects/files.ts';
 import type { Remote } from './effects/ssh.ts';
 import { CellError, type ErrorCode } from './errors.ts';
@@ -20,8 +21,10 @@ export interface HandOps {
   settle: { in: { birth: BirthId; peer: CellId; peerKey: PublicKey; imprintKey: PublicKey }; out: object };
   /** Reads why it exists, says that it is born, takes the genome and what it inherits, begins to beat. */
   hatch: { in: { parent: CellId; birth: BirthId; inheritance: Inheritance }; out: { name: string } };
-  /** Sources and settings of functions that will come. */
-  prepare: { in: { functions: readonly FunctionName[] }; out: object };
+  /** Sources and settings of functions that will come, and the certificates of their domains. */
+  prepare: { in: { functions: readonly FunctionName[]; certificates: Certificates }; out: object };
+  /** The certificates of their domains, which may have been renewed there. */
+  certificates: { in: { functions: readonly FunctionName[] }; out: { certificates: Certificates } };
   /** The function's folder here and the files of its data. */
   data: { in: { function: FunctionName }; out: { folder: string; files: Manifest } };
   /** Starts functions and waits until they are healthy. */

@@ -11,6 +11,7 @@ import { holdWithDump, restore } from './dumps.ts';
 import { createRecipient, recipientOf, unseal } from './effects/age.ts';
 import { manifest, writeAtomic } from './effects/files.ts';
 import { buildHouse } from './effects/house.ts';
+import { installIngress } from './effects/ingress-unit.ts';
 import { ensureIdentity, generateHostKey } from './effects/keys.ts';
 import { remove as unschedule } from './effects/schedule.ts';
 import { systemctl } from './effects/systemctl.ts';
@@ -32,7 +33,9 @@ import {
 } from './here.ts';
 import { layout } from './layout.ts';
 import { quietly, withLock } from './lock.ts';
+import { secure, securityOf } from './security.ts';
 import { tell } from './tell.ts';
+import { direct, expected } from './traffic.ts';
 import { silence, speak } from './voice.ts';
 
 type Performed<Op extends HandOp> = (here: Here, input: HandOps[Op]['in']) => Promise<HandOps[Op]['out']>;
@@ -72,6 +75,7 @@ const settle: Performed<'settle'> = async (here, input) => {
   await writeAtomic(join(here.home, 'imprint.pub'), input.imprintKey);
   await letInFirst(here, { id: input.peer, key: input.peerKey }, input.imprintKey);
   await systemctl('reload', 'ssh');
+  await installIngress(here.layout);
   return {};
 };
 
@@ -94,6 +98,9 @@ const hatch: Performed<'hatch'> = async (here, { parent, birth, inheritance }) =
 
 const prepare: Performed<'prepare'> = async (here, input) => {
   for (const name of input.functions) await functions.install(here, name);
+  await secure(here, input.certificates);
+  // Their routes are loaded now, shut, so that nothing has to be while requests wait.
+  await expected(here, await genomeOf(here), input.functions);
   return {};
 };
 
@@ -135,6 +142,7 @@ const farewell: Performed<'farewell'> = async (here) => {
 const OPERATIONS: { readonly [Op in Exclude<HandOp, 'awaken'>]: Performed<Op> } = {
   settle,
   hatch,
+  certificates: async (here, input) => ({ certificates: await securityOf(here, input.functions) }),
   prepare,
   data,
   adopt,
@@ -146,6 +154,8 @@ const OPERATIONS: { readonly [Op in Exclude<HandOp, 'awaken'>]: Performed<Op> } 
   },
   speak: async (here) => {
     const changed = await speak(here);
+    // A certificate is asked for once the authority finds us.
+    await direct(here, await genomeOf(here), await lineageOf(here));
     await tell(here);
     return { changed };
   },

@@ -27,7 +27,10 @@ export interface Layout {
   readonly units: string;
   /** Where the kernel's counts of a unit may be: cgroup v2 alone, or beside v1. */
   readonly cgroups: readonly [string, ...string[]];
+  /** Routes for the ingress that a machine comes with. */
   readonly ingressFile: string;
+  /** Caddy, where the cell sets up its ingress itself; null where the machine comes with one. */
+  readonly caddy: CaddyPlaces | null;
   /** What the ingress serves at /.well-known/cell/where.json, and functions read at $CELL_WHERE. */
   readonly whereFile: string;
   /**
@@ -43,6 +46,18 @@ export interface Layout {
   /** How sshd behaves, and what the packet filter lets in; only on an operating system. */
   readonly sshdFile: string;
   readonly firewallFile: string;
+}
+
+/** Caddy's configuration, and folders: of links that say which way each gate leads, of its sockets, of certificates. */
+export interface CaddyPlaces {
+  readonly config: string;
+  readonly gates: string;
+  readonly sockets: string;
+  readonly storage: string;
+  /** Keeps the package's own Caddy from starting beside it: a drop-in, as long as `config` is there. */
+  readonly aside: string;
+  /** Whom to trust as the certificate authority, where the genome says so: a copy that Caddy may read. */
+  readonly roots: string;
 }
 
 /** The layout below a root. */
@@ -63,6 +78,7 @@ export function layout(root: string): Layout {
     units: at('etc/systemd/system'),
     cgroups: [at('sys/fs/cgroup/system.slice'), at('sys/fs/cgroup/unified/system.slice')],
     ingressFile: at('etc/cell/ingress.json'),
+    caddy: system ? CADDY : null,
     metricsFile: at('srv/cell/.metrics/cell.prom'),
     whereFile: at('srv/cell/.well-known/cell/where.json'),
     authorizedKeys,
@@ -72,6 +88,15 @@ export function layout(root: string): Layout {
     firewallFile: at('etc/cell/firewall.nft'),
   };
 }
+
+const CADDY: CaddyPlaces = {
+  config: '/etc/cell/caddy.json',
+  gates: '/etc/cell/gates',
+  sockets: '/run/cell-ingress',
+  storage: '/var/lib/cell-ingress',
+  aside: '/etc/systemd/system/caddy.service.d/cell.conf',
+  roots: '/etc/cell/acme-roots.pem',
+};
 
 /** The unit of a function. */
 export function unitOf(functionName: string): string {

@@ -15,6 +15,7 @@ import { syncWith } from './memory/sync.ts';
 import type { Birth } from './model.ts';
 import { receiver } from './receive.ts';
 import type { Absorber, Donor, Mitosis, Parent, Stem } from './saga.ts';
+import { securityOf } from './security.ts';
 import { hush } from './traffic.ts';
 import { unmake } from './unmake.ts';
 import { speak } from './voice.ts';
@@ -117,6 +118,7 @@ export async function parentOf(
 export function cellDonor(here: Here, genome: Genome, alive: Alive = () => {}): Donor {
   return {
     runs: true,
+    certificates: (names) => securityOf(here, names),
     dump: (name) => aliveDuring(alive, `dumps ${name}`, dump(here, genome, name)),
     copy: (name, remote, last) =>
       carryOut({ here, genome, name, remote, last, onBytes: () => alive(`copies ${name}`) }),
@@ -135,6 +137,7 @@ export function cellDonor(here: Here, genome: Genome, alive: Alive = () => {}): 
 /** A seeder runs nothing and has no records of its own. */
 export const seederDonor: Donor = {
   runs: false,
+  certificates: async () => ({}),
   dump: async () => {},
   copy: async () => ({ bytes: 0, ms: 0 }),
   hold: async () => false,

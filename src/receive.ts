@@ -13,7 +13,8 @@ import { type Here, lineageOf } from './here.ts';
 import { unitOf } from './layout.ts';
 import type { Cell, FunctionName } from './model.ts';
 import type { Recipient } from './saga.ts';
-import { trafficOf } from './traffic.ts';
+import { secure } from './security.ts';
+import { expected, trafficOf } from './traffic.ts';
 
 /** Where a replica's data waits to be merged, below the function's folder. */
 const waitingRoom = (child: Pick<Cell, 'birth'>): string => join(FROM, child.birth);
@@ -30,6 +31,10 @@ export function receiver(here: Here, genome: Genome, alive: Alive): Recipient {
       const below = mine ? waitingRoom(child) : '';
       if (mine) await makeRoom(here, name, child);
       return carryIn({ here, genome, name, remote, last, below, onBytes: () => alive(`takes ${name} in`) });
+    },
+    async expect(names, certificates) {
+      await secure(here, certificates);
+      await expected(here, genome, names);
     },
     async receive(name, child) {
       const mine = await livesHere(here, name);

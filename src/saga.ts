@@ -7,6 +7,7 @@ import type { Engine } from '../stacks/engines/engine.ts';
 import type { StackPlan } from '../stacks/stack.ts';
 import type { Pass } from './decide/passes.ts';
 import type { Alive } from './dumps.ts';
+import type { Certificates } from './effects/certificates.ts';
 import type { Remote } from './effects/ssh.ts';
 import type { Credentials, Secrets } from './here.ts';
 import type { Saga } from './journal.ts';
@@ -87,6 +88,8 @@ export interface Inheritance extends Credentials {
 export interface Donor {
   /** Whether functions run on this side: then they move one after the other, each stopped here before it starts there. */
   readonly runs: boolean;
+  /** The certificates of functions' domains: who answers for a name has one before it does. */
+  certificates(names: readonly FunctionName[]): Promise<Certificates>;
   /** Writes what cannot be copied as files, by the function's own hook. */
   dump(name: FunctionName): Promise<void>;
   /** Copies what differs of a function's data, and its dump, to the child. `last`: it stands still here. */
@@ -113,6 +116,8 @@ export interface Apoptosis extends Saga<'absorb'> {
 
 /** The receiving side of a function. */
 export interface Recipient {
+  /** Readies the ingress for functions that will come, with certificates that may be newer than those here. */
+  expect(names: readonly FunctionName[], certificates: Certificates): Promise<void>;
   /**
    * Copies what differs of a function's data from the child: to where it will run, or, where it runs here too, into a
    * place of its own. `last`: it stands still there.

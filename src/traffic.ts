@@ -1,15 +1,19 @@
 /**
  * Where requests go on this cell: to the program here, into waiting while a function moves, or on to its new home.
- * Decided by decide/routes.ts; this keeps what that needs between processes and tells the ingress.
+ * Decided by decide/routes.ts and decide/gates.ts; this keeps what that needs between processes and tells the ingress.
  */
 import { join } from 'node:path';
 import type { Genome } from '../genome/schema.ts';
+import { frontOf, HTTPS_PORT } from './decide/front.ts';
+import { gates } from './decide/gates.ts';
 import { routes } from './decide/routes.ts';
+import { stand } from './effects/caddy.ts';
 import { readJson, writeAtomic } from './effects/files.ts';
-import { reloadIngress, writeIngress } from './effects/ingress.ts';
+import { conduct, unreadOf } from './effects/ingress.ts';
 import { freePort } from './effects/services.ts';
-import type { Here } from './here.ts';
+import { type Here, lineageOf } from './here.ts';
 import { HOLD_MS } from './limits.ts';
+import { readPulses } from './memory/pulses.ts';
 import type { CellId, FunctionName, Lineage } from './model.ts';
 
 export interface Forwarding {
@@ -28,9 +32,11 @@ export interface Traffic {
   readonly ports: Readonly<Record<FunctionName, number>>;
   /** Functions whose program is installed and meant to run here. */
   readonly running: readonly FunctionName[];
+  /** Domains that our records name. */
+  readonly published: readonly string[];
 }
 
-const NOTHING: Traffic = { holding: [], forwarding: [], ports: {}, running: [] };
+const NOTHING: Traffic = { holding: [], forwarding: [], ports: {}, running: [], published: [] };
 const fileOf = (here: Pick<Here, 'home'>) => join(here.home, 'traffic.json');
 
 export async function trafficOf(here: Pick<Here, 'home'>): Promise<Traffic> {
@@ -69,10 +75,18 @@ export async function portOf(here: Here, name: FunctionName, host: string): Prom
   return port;
 }
 
-/** Writes the routes as they should be now and has the ingress read them, if they differ. */
+/** Functions will come: their routes are there before they are, shut, so that none is to be loaded while requests wait. */
+export async function expected(here: Here, genome: Genome, names: readonly FunctionName[]): Promise<void> {
+  const lineage = await lineageOf(here);
+  for (const name of names) await portOf(here, name, hostOf(lineage, here.identity.id));
+  await direct(here, genome, lineage);
+}
+
+/** Makes the ingress stand as it should now; answers once nothing is under way to a program that it left. */
 export async function direct(here: Here, genome: Genome, lineage: Lineage): Promise<boolean> {
+  const { layout, home } = here;
   const traffic = await trafficOf(here);
-  const wanted = routes({
+  const view = {
     genome,
     lineage,
     self: here.identity.id,
@@ -82,9 +96,29 @@ export async function direct(here: Here, genome: Genome, lineage: Lineage): Prom
     holding: new Set(traffic.holding),
     forwarding: traffic.forwarding,
     tryForMs: HOLD_MS,
+    pulses: readPulses(home),
+    freshFor: genome.healing.suspectAfter,
     now: here.clock(),
+  };
+  const { caddy } = layout;
+  if (caddy === null) return conduct(layout, routes(view));
+  const ways = gates(view, genome.ingress.acme === undefined ? null : HTTPS_PORT);
+  const { whereFile, metricsFile } = layout;
+  const { published } = traffic;
+  const front = frontOf({
+    genome,
+    traffic: view,
+    gates: ways,
+    published,
+    whereFile,
+    metricsFile,
+    roots: caddy.roots,
   });
-  const changed = await writeIngress(here.layout, wanted);
-  if (changed) await reloadIngress(here.layout);
-  return changed;
+  const roots = genome.ingress.acme?.roots;
+  return stand(caddy, {
+    front,
+    gates: ways,
+    roots: roots === undefined ? null : join(home, 'genome', roots),
+    unread: unreadOf(layout),
+  });
 }

@@ -8,7 +8,7 @@ import { compile } from '../genome/compile.ts';
 import { stackNames } from '../stacks/names.ts';
 import { readJson, writeAtomic } from './effects/files.ts';
 import { engineOf, genomeOf, type Here, lineageOf } from './here.ts';
-import { hush, trafficOf } from './traffic.ts';
+import { change, hush, trafficOf } from './traffic.ts';
 
 const fileOf = (here: Pick<Here, 'home'>) => join(here.home, 'voice.json');
 
@@ -35,6 +35,8 @@ export async function speak(here: Here): Promise<number> {
     plan === undefined
       ? await engine.destroy(name)
       : await engine.up(plan, { values: { address: self.reach.address } });
+  const published = functions.flatMap((name) => genome.functions[name]?.domain ?? []);
+  await change(here, () => ({ published: plan === undefined ? [] : published }));
   await writeAtomic(fileOf(here), JSON.stringify({ hash }));
   return result.changes.filter((change) => change.operation !== 'same').length;
 }
@@ -47,5 +49,6 @@ export async function silence(here: Here): Promise<void> {
   if (self === undefined) return;
   const engine = await engineOf(here, 'embedded', genome);
   await engine.destroy(stackNames(lineage.organism, self.birth).voice);
+  await change(here, () => ({ published: [] }));
   await writeAtomic(fileOf(here), JSON.stringify({ hash: null }));
 }

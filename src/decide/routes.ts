@@ -36,11 +36,14 @@ export interface Traffics {
   readonly now: number;
 }
 
-/** The routes, by function and then domain before port, so that equal traffic gives an equal file. */
-export function routes(traffic: Traffics): readonly IngressRoute[] {
-  const { genome, lineage, holding, running, forwarding, now } = traffic;
-  const leaving = new Map(forwarding.filter((one) => one.until > now).map((one) => [one.function, one.to]));
-  const names = [...new Set([...running, ...holding, ...leaving.keys()])].sort();
+/**
+ * The routes, by function and then domain before port, so that equal traffic gives an equal file.
+ *
+ * @param also functions that get routes without an upstream when nobody answers for them yet.
+ */
+export function routes(traffic: Traffics, also: readonly FunctionName[] = []): readonly IngressRoute[] {
+  const { genome, lineage, self } = traffic;
+  const names = [...new Set([...traffic.running, ...traffic.holding, ...leaving(traffic).keys(), ...also])].sort();
   return names.flatMap((name) => {
     const gene = genome.functions[name];
     if (gene === undefined) return [];
@@ -51,16 +54,15 @@ export function routes(traffic: Traffics): readonly IngressRoute[] {
         ...match,
         function: name,
         upstreams: upstreams(how),
-        tryFor: holding.has(name) ? Math.max(usual, forDump(gene)) : usual,
+        tryFor: traffic.holding.has(name) ? Math.max(usual, forDump(gene)) : usual,
       }));
-    // Held first: while it moves, neither here nor there answers for sure.
-    if (holding.has(name)) return make(() => []);
-    // A program here is preferred: a function that came back is served before what once was said of it.
-    if (running.includes(name)) {
+    const to = whither(traffic, name);
+    if (to === null) return make(() => []);
+    if (to === self) {
       const port = traffic.ports[name];
       return make(() => (port === undefined ? [] : [{ address: traffic.host, port }]));
     }
-    const reach = lineage.cells[leaving.get(name) ?? '']?.reach;
+    const reach = lineage.cells[to]?.reach;
     if (reach === undefined) return make(() => []);
     return make((how) => [{ address: reach.address, port: how === 'domain' ? reach.httpPort : (gene.port ?? 0) }]);
   });
@@ -69,6 +71,19 @@ export function routes(traffic: Traffics): readonly IngressRoute[] {
 /** One that moves by a dump stands still for two hooks and its start, ms. */
 function forDump({ handover, health }: FunctionGene): number {
   return handover.dump === undefined ? 0 : 2 * handover.within + (health?.within ?? 0);
+}
+
+/** Which cell answers for a function that has a route here; null: nobody for sure, so its requests wait. */
+export function whither(traffic: Traffics, name: FunctionName): CellId | null {
+  // Held first: while it moves, neither here nor there answers for sure.
+  if (traffic.holding.has(name)) return null;
+  // A program here is preferred: a function that came back is served before what once was said of it.
+  if (traffic.running.includes(name)) return traffic.self;
+  return leaving(traffic).get(name) ?? null;
+}
+
+function leaving({ forwarding, now }: Traffics): ReadonlyMap<FunctionName, CellId> {
+  return new Map(forwarding.filter(({ until }) => until > now).map((one) => [one.function, one.to]));
 }
 
 type Match = { readonly domain: string } | { readonly port: number };

@@ -8,7 +8,7 @@ import { dirname, isAbsolute, join, normalize, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { CellError, messageOf } from '../errors.ts';
 
-function codeOf(thrown: unknown): string | undefined {
+export function codeOf(thrown: unknown): string | undefined {
   return (thrown as NodeJS.ErrnoException | null)?.code;
 }
 

@@ -39,6 +39,7 @@ export function leavings(): Leavings {
       on.functions,
       '/opt/cell',
       '/usr/local/bin/cell',
+      ...(on.caddy === null ? [] : [on.caddy.storage, on.caddy.aside]),
       // Last: what was before is in it.
       '/etc/cell',
     ],
@@ -74,6 +75,7 @@ rm -rf ${paths.join(' ')}
 for user in $(cut -d: -f1 /etc/passwd); do
   case $user in ${users.join('|')}) userdel "$user" 2>/dev/null;; esac
 done
+if systemctl is-enabled --quiet caddy 2>/dev/null; then systemctl start --no-block caddy; fi
 systemctl reload ssh
 `;
 }

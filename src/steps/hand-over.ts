@@ -10,10 +10,11 @@ import type { Mitosis, Parent } from '../saga.ts';
 import { approach } from './approach.ts';
 import { childOf } from './imprint.ts';
 
-/** 5: sources and settings, and the data once over, while everything still runs here. */
+/** 5: sources and settings, certificates, and the data once over, while everything still runs here. */
 export async function prepare(parent: Parent, saga: Mitosis): Promise<void> {
   const remote = await parent.reachChild(saga);
-  await hand(remote, 'prepare', { functions: saga.functions });
+  const certificates = await parent.donor.certificates(saga.functions);
+  await hand(remote, 'prepare', { functions: saga.functions, certificates });
   for (const name of saga.functions) {
     // What runs on here dumps while it does; one that moves does so once it has come to rest.
     if (saga.mode === 'replicate') await parent.donor.dump(name);

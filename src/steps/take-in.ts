@@ -21,9 +21,10 @@ async function childIn(parent: Absorber, saga: Apoptosis): Promise<Cell> {
 export async function enter(parent: Absorber, saga: Apoptosis): Promise<void> {
   const child = await childIn(parent, saga);
   const remote = await parent.enter(child);
-  for (const name of atHome(child, saga)) {
-    await parent.recipient.bring(name, child, remote, false);
-  }
+  const coming = atHome(child, saga);
+  const { certificates } = await hand(remote, 'certificates', { functions: coming });
+  await parent.recipient.expect(coming, certificates);
+  for (const name of coming) await parent.recipient.bring(name, child, remote, false);
 }
 
 /** 2: one function after the other comes home. */
