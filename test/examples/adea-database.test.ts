@@ -140,7 +140,9 @@ function behaves(kind: Kind): void {
     await put(home, 'both', 'home, later');
     const from = await takeAway(stage, kind, replica);
     if (how === 'not running') await stage.remove(home);
-    expect(await stage.hook(home, [`merge${suffix}.js`], { CELL_FROM: from })).toContain('merged 3 items');
+    expect(await stage.hook(home, [`merge${suffix}.js`], { CELL_FROM: from, CELL_DUMP: from })).toContain(
+      'merged 3 items',
+    );
     const merged = how === 'running' ? home : await database('amber-fox', home.folder);
     expect(await titleOf(merged, 'both')).toBe('home, later');
     expect(await titleOf(merged, 'new')).toBe('only in the replica');

@@ -112,9 +112,9 @@ function behaves(kind: Kind): void {
   describe('with a replica that comes home', () => {
     async function comeHome(home: Program, replica: Program): Promise<string> {
       const from = await takeAway(stage, kind, replica);
-      await stage.hook(home, [`merge${suffix}.js`], { CELL_FROM: from });
+      await stage.hook(home, [`merge${suffix}.js`], { CELL_FROM: from, CELL_DUMP: from });
       // Killed in between, it is run again.
-      const said = await stage.hook(home, [`merge${suffix}.js`], { CELL_FROM: from });
+      const said = await stage.hook(home, [`merge${suffix}.js`], { CELL_FROM: from, CELL_DUMP: from });
       await rm(from, { recursive: true });
       return said;
     }

@@ -1,5 +1,5 @@
 /**
- * The merge hook of a database on PostgreSQL: a replica came home, and CELL_FROM is the folder with its dump. What it holds
+ * The merge hook of a database on PostgreSQL: a replica came home, and CELL_DUMP is the folder with its dump. What it holds
  * goes to the program that runs here; while none runs, into the database that it opens when it starts. It may run twice.
  *
  * The same file lies in each example that needs it, so that an example can be copied as one folder; a test keeps the
@@ -15,8 +15,8 @@ const BATCH = 200;
  * same lists at POST /merge.
  */
 export async function mergeDump({ what, rows, open }) {
-  const from = process.env.CELL_FROM;
-  if (!from) throw new Error('CELL_FROM is not set');
+  const from = process.env.CELL_DUMP;
+  if (!from) throw new Error('CELL_DUMP is not set');
   const home = { url: `http://${process.env.HOST}:${process.env.PORT}` };
 
   async function toProgram(list) {

@@ -150,7 +150,7 @@ async function load(folder, database, cluster = FOLDER) {
  * that while none runs here.
  */
 export async function readDump(folder, use) {
-  if (!existsSync(join(folder, DUMP))) return;
+  if (!existsSync(join(folder, DUMP))) throw new Error(`there is no dump in ${folder}`);
   const running = await to('postgres').catch(() => null);
   const server = running === null ? await start() : null;
   const admin = running ?? (await to('postgres'));
