@@ -16,10 +16,16 @@ export interface Answer {
   readonly body: string;
 }
 
-export interface Garden {
+/** Where its own DNS server answers, and its machines HTTP. */
+export interface Ground {
+  readonly dns: { readonly address: string; readonly port: number };
+  readonly httpPort: number;
+}
+
+/** An organism in a folder, looked at as its user does. */
+export interface Plot {
   readonly folder: string;
   readonly home: string;
-  readonly dnsPort: number;
   cell(
     ...args: readonly string[]
   ): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }>;
@@ -30,9 +36,83 @@ export interface Garden {
   addresses(domain: string): Promise<readonly string[]>;
   /** One request to a domain, by DNS, as any client. */
   ask(domain: string, path: string, post?: string): Promise<Answer>;
+}
+
+export interface Garden extends Plot {
+  readonly dnsPort: number;
   /** Command lines of processes that belong to it. */
   processes(): readonly string[];
   close(): Promise<void>;
+}
+
+/** An organism whose genome is in a folder. */
+export function plotIn(folder: string, { dns, httpPort }: Ground): Plot {
+  const home = join(folder, '.cell');
+  const resolver = new Resolver({ timeout: 1_000, tries: 2 });
+  resolver.setServers([`${dns.address}:${dns.port}`]);
+
+  const plot: Plot = {
+    folder,
+    home,
+    cell: (...args) =>
+      new Promise((resolve) => {
+        const env = { ...process.env, NO_COLOR: '1' };
+        const child = spawn(process.execPath, [join(ROOT, 'bin/cell.js'), ...args], {
+          cwd: folder,
+          env,
+          stdio: ['ignore', 'pipe', 'pipe'],
+        });
+        let [stdout, stderr] = ['', ''];
+        child.stdout.on('data', (chunk) => (stdout += chunk));
+        child.stderr.on('data', (chunk) => (stderr += chunk));
+        child.on('close', (code) => resolve({ code: code ?? 1, stdout, stderr }));
+      }),
+    async status() {
+      const ran = await plot.cell('status', '--json');
+      if (ran.code !== 0) throw new Error(`cell status: ${ran.stdout}${ran.stderr}`);
+      return JSON.parse(ran.stdout) as Status;
+    },
+    async until(what, holds, withinMs) {
+      const deadline = Date.now() + withinMs;
+      for (;;) {
+        const status = await plot.status();
+        if (holds(status)) return status;
+        if (Date.now() > deadline) {
+          throw new Error(
+            `${what}: not within ${withinMs} ms\n${status.cells.map((cell) => `${cell.name} ${cell.state}: ${cell.why}`).join('\n')}`,
+          );
+        }
+        await sleep(700);
+      }
+    },
+    addresses: (domain) => resolver.resolve4(domain),
+    async ask(domain, path, post) {
+      const [address] = await plot.addresses(domain);
+      return new Promise((resolve, reject) => {
+        const call = request(
+          {
+            host: address,
+            port: httpPort,
+            path,
+            method: post === undefined ? 'GET' : 'POST',
+            headers: {
+              host: domain,
+              'content-type': post?.startsWith('{') ? 'application/json' : 'application/x-www-form-urlencoded',
+            },
+          },
+          (response) => {
+            let body = '';
+            response.on('data', (chunk) => (body += chunk));
+            response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
+          },
+        );
+        call.setTimeout(20_000, () => call.destroy(new Error(`${domain}${path}: no answer`)));
+        call.on('error', reject);
+        call.end(post);
+      });
+    },
+  };
+  return plot;
 }
 
 /** Copies an example; `edit` changes its genome before anything is done. */
@@ -52,70 +132,10 @@ export async function plant(
     .replace(/port: 538\d/, `port: ${dnsPort}`);
   writeFileSync(join(folder, 'genome.yaml'), edit(text));
 
-  const resolver = new Resolver({ timeout: 1_000, tries: 2 });
-  resolver.setServers([`127.0.0.1:${dnsPort}`]);
-
+  const plot = plotIn(folder, { dns: { address: '127.0.0.1', port: dnsPort }, httpPort: 8080 });
   const garden: Garden = {
-    folder,
-    home,
+    ...plot,
     dnsPort,
-    cell: (...args) =>
-      new Promise((resolve) => {
-        const env = { ...process.env, NO_COLOR: '1' };
-        const child = spawn(process.execPath, [join(ROOT, 'bin/cell.js'), ...args], {
-          cwd: folder,
-          env,
-          stdio: ['ignore', 'pipe', 'pipe'],
-        });
-        let [stdout, stderr] = ['', ''];
-        child.stdout.on('data', (chunk) => (stdout += chunk));
-        child.stderr.on('data', (chunk) => (stderr += chunk));
-        child.on('close', (code) => resolve({ code: code ?? 1, stdout, stderr }));
-      }),
-    async status() {
-      const ran = await garden.cell('status', '--json');
-      if (ran.code !== 0) throw new Error(`cell status: ${ran.stdout}${ran.stderr}`);
-      return JSON.parse(ran.stdout) as Status;
-    },
-    async until(what, holds, withinMs) {
-      const deadline = Date.now() + withinMs;
-      for (;;) {
-        const status = await garden.status();
-        if (holds(status)) return status;
-        if (Date.now() > deadline) {
-          throw new Error(
-            `${what}: not within ${withinMs} ms\n${status.cells.map((cell) => `${cell.name} ${cell.state}: ${cell.why}`).join('\n')}`,
-          );
-        }
-        await sleep(700);
-      }
-    },
-    addresses: (domain) => resolver.resolve4(domain),
-    async ask(domain, path, post) {
-      const [address] = await garden.addresses(domain);
-      return new Promise((resolve, reject) => {
-        const call = request(
-          {
-            host: address,
-            port: 8080,
-            path,
-            method: post === undefined ? 'GET' : 'POST',
-            headers: {
-              host: domain,
-              'content-type': post?.startsWith('{') ? 'application/json' : 'application/x-www-form-urlencoded',
-            },
-          },
-          (response) => {
-            let body = '';
-            response.on('data', (chunk) => (body += chunk));
-            response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
-          },
-        );
-        call.setTimeout(20_000, () => call.destroy(new Error(`${domain}${path}: no answer`)));
-        call.on('error', reject);
-        call.end(post);
-      });
-    },
     processes() {
       const found: string[] = [];
       for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
