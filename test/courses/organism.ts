@@ -157,7 +157,8 @@ export async function newOrganism(options: Options = {}, on_: () => Promise<Grou
     },
     on,
     async tick(one, { fault = '', now } = {}) {
-      const command = `CELL_FAULT=${fault} "$CELL_ROOT/opt/cell/bin/cell" divide --json${now === undefined ? '' : ` --now ${now}`}`;
+      // Not as the shell's last word, which it would become: sshd tells of a signal in another way than of a code.
+      const command = `CELL_FAULT=${fault} "$CELL_ROOT/opt/cell/bin/cell" divide --json${now === undefined ? '' : ` --now ${now}`}; exit $?`;
       return organism.until(`a tick of ${one.name}`, async () => {
         const ran = await on(one, command);
         return ran.code === 0 && JSON.parse(ran.stdout).kind === 'busy' ? false : ran;
