@@ -1,5 +1,5 @@
 /** What a drill's organism stands on in the lab: machines of a box on this computer, and Knot for its zone. */
-import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { machineId } from '../../src/box/words.ts';
@@ -41,7 +41,7 @@ dns: { provider: rfc2136, server: ${address}, key: ${key.name}, credentials: "fi
 export async function labGround(octet: number, quota = MAX_CELLS): Promise<LabGround> {
   const folder = mkdtempSync(join(tmpdir(), 'cell-lab-'));
   const { box, knot, places } = await settleDown(octet, ORGANISM, quota, folder);
-  const here = readlinkSync('/proc/self/ns/pid');
+  const machines = join(box.dir, 'machines');
   const idOf = ({ birth }: { readonly birth: string }) => machineId(ORGANISM, birth);
   return {
     folder,
@@ -54,8 +54,7 @@ export async function labGround(octet: number, quota = MAX_CELLS): Promise<LabGr
     // Machines share nothing that a program could meet itself at; whether it runs twice is told by their processes.
     meeting: { aloneAt: '', trace: '', sick: '' },
     rootOf: (machine) => box.rootOf(idOf(machine)),
-    owns: ({ pid, line, env }) =>
-      line.includes(join(box.dir, 'machines')) || (env.get('CELL_ORGANISM') === ORGANISM && elsewhere(pid, here)),
+    owns: ({ pid, line }) => line.includes(machines) || isOn(machines, pid),
     listening: () => readdirSync(`/sys/class/net/${box.bridge}/brif`),
     keeps: ['machines', 'addresses', 'layers'].map((name) => join(box.dir, name)),
     // Only what the zone had before: its name server.
@@ -68,10 +67,13 @@ export async function labGround(octet: number, quota = MAX_CELLS): Promise<LabGr
   };
 }
 
-/** Whether a process is on a machine, not on this computer itself. */
-function elsewhere(pid: number, here: string): boolean {
+/**
+ * Whether a process runs on a machine below this folder, which its root is laid over: there may be other boxes on this
+ * computer with an organism of the same name, and what is ours is ended without asking.
+ */
+function isOn(machines: string, pid: number): boolean {
   try {
-    return readlinkSync(`/proc/${pid}/ns/pid`) !== here;
+    return readFileSync(`/proc/${pid}/mountinfo`, 'utf8').includes(`upperdir=${machines}/`);
   } catch {
     return false;
   }
