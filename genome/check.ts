@@ -6,13 +6,23 @@ import { checkBounds } from './checks/bounds.ts';
 import { checkBudget } from './checks/budget.ts';
 import type { Complaint } from './checks/complaint.ts';
 import { checkFunctions } from './checks/functions.ts';
+import { checkHosts } from './checks/hosts.ts';
 import { checkMachines } from './checks/machines.ts';
 import { checkPlaces } from './checks/places.ts';
 import { checkReferences } from './checks/references.ts';
 import { checkTimers } from './checks/timers.ts';
 import type { Genome } from './schema.ts';
 
-const CHECKS = [checkFunctions, checkBounds, checkReferences, checkPlaces, checkMachines, checkBudget, checkTimers];
+const CHECKS = [
+  checkFunctions,
+  checkBounds,
+  checkReferences,
+  checkPlaces,
+  checkMachines,
+  checkHosts,
+  checkBudget,
+  checkTimers,
+];
 
 export function checkGenome(genome: Genome): readonly Complaint[] {
   const complaints: Complaint[] = [];

@@ -42,7 +42,11 @@ export const hostsCloud = z.strictObject({
     .array(
       z.strictObject({
         ...sshAt,
-        user: z.string().default('root').meta(d('Who logs in: root, or somebody who may sudo without a password')),
+        user: z
+          .string()
+          .regex(/^[a-z_][a-z0-9_-]{0,31}$/, 'expected the name of a user, such as root or admin')
+          .default('root')
+          .meta(d('Who logs in: root, or somebody who may sudo without a password')),
       }),
     )
     .min(1)

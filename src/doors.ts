@@ -8,6 +8,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { besideOwner, claimOn } from './effects/claim.ts';
 import { readIfThere, writeAtomic } from './effects/files.ts';
 import { cellId } from './effects/keys.ts';
 import { openGates } from './gates.ts';
@@ -26,9 +27,12 @@ async function write(here: Here, shells: string, peers: string): Promise<void> {
           { file: layout.authorizedKeys, text: shells, mode: 0o600 },
           { file: layout.peerKeys, text: peers, mode: 0o640 },
         ];
+  const lent = (await claimOn(layout)) !== null;
   for (const { file, text, mode } of files) {
-    if ((await readIfThere(file)) === text) continue;
-    await writeAtomic(file, text, mode);
+    const before = await readIfThere(file);
+    // On a machine that its owner lends, his keys stay as they are.
+    const wanted = lent && file === layout.authorizedKeys ? besideOwner(before ?? '', text) : text;
+    if (before !== wanted) await writeAtomic(file, wanted, mode);
   }
 }
 

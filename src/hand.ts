@@ -12,9 +12,9 @@ import type { Inheritance } from './saga.ts';
 
 /** Every operation: what goes in and what comes out. hands.ts performs them. */
 export interface HandOps {
-  /** Makes the keys, once; says who it is and proves it. */
+  /** Makes the keys, once; says who it is and proves it. `hostKey`: the machine's own, which it keeps. */
   awaken: {
-    in: { organism: string; seeder: CellId; challenge: string };
+    in: { organism: string; seeder: CellId; birth: BirthId; challenge: string; hostKey: PublicKey | null };
     out: { id: CellId; key: PublicKey; recipient: string; hostKey: PublicKey; proof: string };
   };
   /** Takes its own host key into use and lets the parent sync. */

@@ -9,7 +9,8 @@ import { pathsOf } from './carry.ts';
 import { letIn, letInFirst } from './doors.ts';
 import { holdWithDump, restore } from './dumps.ts';
 import { createRecipient, recipientOf, unseal } from './effects/age.ts';
-import { manifest, writeAtomic } from './effects/files.ts';
+import { mustBeOurs } from './effects/claim.ts';
+import { manifest, readIfThere, writeAtomic } from './effects/files.ts';
 import { buildHouse } from './effects/house.ts';
 import { installIngress } from './effects/ingress-unit.ts';
 import { ensureIdentity, generateHostKey } from './effects/keys.ts';
@@ -42,18 +43,12 @@ type Performed<Op extends HandOp> = (here: Here, input: HandOps[Op]['in']) => Pr
 
 /** Before there is an organism here: keys, once. Asked again, it answers the same. */
 export async function awaken(home: string, input: HandOps['awaken']['in']): Promise<HandOps['awaken']['out']> {
+  await mustBeOurs(layout(process.env.CELL_ROOT ?? ''), input.birth);
   await mkdir(home, { recursive: true, mode: 0o700 });
   await buildHouse(layout(process.env.CELL_ROOT ?? ''));
   const identity = ensureIdentity(home);
   await createRecipient(home);
-  const next = join(home, 'hostkey');
-  const hostKey = await readFile(next, 'utf8').catch(async () => {
-    const fresh = generateHostKey();
-    await writeAtomic(`${next}.pub`, fresh.publicKey, 0o644);
-    await writeAtomic(next, fresh.privatePem, 0o600);
-    return fresh.privatePem;
-  });
-  if (hostKey === '') throw new CellError('ARTEFACT_CORRUPT', 'The host key is empty');
+  const hostKey = input.hostKey ?? (await nextHostKey(home));
   await writeAtomic(
     join(home, 'organism.json'),
     JSON.stringify({ v: 1, organism: input.organism, seeder: input.seeder }),
@@ -62,16 +57,34 @@ export async function awaken(home: string, input: HandOps['awaken']['in']): Prom
     id: identity.id,
     key: identity.publicKey,
     recipient: await recipientOf(home),
-    hostKey: (await readFile(`${next}.pub`, 'utf8')).trim(),
+    hostKey,
     proof: identity.sign(Buffer.from(input.challenge)).toString('base64'),
   };
 }
 
+/** The public half of the key that the machine will answer with, made once. */
+async function nextHostKey(home: string): Promise<string> {
+  const next = join(home, 'hostkey');
+  const hostKey = await readFile(next, 'utf8').catch(async () => {
+    const fresh = generateHostKey();
+    await writeAtomic(`${next}.pub`, fresh.publicKey, 0o644);
+    await writeAtomic(next, fresh.privatePem, 0o600);
+    return fresh.privatePem;
+  });
+  if (hostKey === '') throw new CellError('ARTEFACT_CORRUPT', 'The host key is empty');
+  return (await readFile(`${next}.pub`, 'utf8')).trim();
+}
+
 const settle: Performed<'settle'> = async (here, input) => {
-  const { hostKey } = layout(process.env.CELL_ROOT ?? '');
+  const { hostKey } = here.layout;
+  await mustBeOurs(here.layout, input.birth);
   await writeAtomic(join(here.home, 'cell.json'), JSON.stringify({ v: 1, birth: input.birth }));
-  await writeAtomic(hostKey, await readFile(join(here.home, 'hostkey'), 'utf8'), 0o600);
-  await writeAtomic(`${hostKey}.pub`, await readFile(join(here.home, 'hostkey.pub'), 'utf8'), 0o644);
+  const fresh = await readIfThere(join(here.home, 'hostkey'));
+  // None was made where the machine keeps its own.
+  if (fresh !== null) {
+    await writeAtomic(hostKey, fresh, 0o600);
+    await writeAtomic(`${hostKey}.pub`, await readFile(join(here.home, 'hostkey.pub'), 'utf8'), 0o644);
+  }
   await writeAtomic(join(here.home, 'imprint.pub'), input.imprintKey);
   await letInFirst(here, { id: input.peer, key: input.peerKey }, input.imprintKey);
   await systemctl('reload', 'ssh');

@@ -46,6 +46,8 @@ export interface Layout {
   /** How sshd behaves, and what the packet filter lets in; only on an operating system. */
   readonly sshdFile: string;
   readonly firewallFile: string;
+  /** Who has claimed a machine that its owner lends; not there on a machine that was made for a cell. */
+  readonly claim: string;
 }
 
 /** Caddy's configuration, and folders: of links that say which way each gate leads, of its sockets, of certificates. */
@@ -86,6 +88,7 @@ export function layout(root: string): Layout {
     hostKey: at('etc/ssh/ssh_host_ed25519_key'),
     sshdFile: at('etc/ssh/sshd_config.d/00-cell.conf'),
     firewallFile: at('etc/cell/firewall.nft'),
+    claim: at('var/lib/cell-claim/claim'),
   };
 }
 

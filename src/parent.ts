@@ -40,7 +40,8 @@ export async function parentOf(
   async function knock(saga: Mitosis | Stem): Promise<Remote> {
     if (saga.reach === null) throw new Error(`saga ${saga.id} has no machine yet`);
     const child = childIn(saga);
-    const hostKeys = [saga.firstHostKey.publicKey, ...(child === null ? [] : [child.hostKey])];
+    const first = saga.ownHostKey ?? saga.firstHostKey.publicKey;
+    const hostKeys = [first, ...(child === null ? [] : [child.hostKey])];
     return dial(saga.reach, { privateKey: saga.imprintKey.privateKey, hostKeys });
   }
 

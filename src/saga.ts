@@ -22,6 +22,8 @@ export interface Making {
   /** The host key the machine is made with; the child replaces it. */
   readonly firstHostKey: { readonly privateKey: string; readonly publicKey: PublicKey };
   reach: Birth['reach'] | null;
+  /** What the machine answers with instead, now and as a cell, where it could not be made with ours. */
+  ownHostKey?: PublicKey | null;
 }
 
 /** A stem cell, from its reservation until a division takes it. */

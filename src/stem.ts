@@ -58,7 +58,7 @@ export async function answers(parent: Parent, stem: Stem): Promise<boolean> {
 
 /** The division that a stem cell becomes. */
 export function differentiated(now: number, stem: Stem, plan: Division): Mitosis {
-  const { birth, cloud, imprintKey, firstHostKey, reach } = stem;
+  const { birth, cloud, imprintKey, firstHostKey, reach, ownHostKey = null } = stem;
   return {
     ...newSaga(now, birth, 'divide', 'imprint'),
     birth,
@@ -66,6 +66,7 @@ export function differentiated(now: number, stem: Stem, plan: Division): Mitosis
     imprintKey,
     firstHostKey,
     reach,
+    ownHostKey,
     mode: plan.mode,
     functions: [plan.function, ...plan.along],
     budget: plan.budget,

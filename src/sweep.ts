@@ -35,6 +35,8 @@ export async function strays(
     const credential = credentials.compute?.[cloud];
     if (credential === undefined) continue;
     for (const machine of await computeProvider(gene.provider).list(genome.organism, credential)) {
+      // One that cannot be asked is nobody's stray: destroy.ts says it, unmake.ts waits where it matters.
+      if (machine.birth === null) continue;
       // Two clouds may be one place under two names; but an id says only which of its own provider's machines is meant.
       const same = JSON.stringify([gene.provider, credential, machine.id]);
       if (known.has(machine.birth) || seen.has(same)) continue;

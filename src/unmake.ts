@@ -1,10 +1,12 @@
 /** A machine unmade, whoever made it: through its stack where its checkpoint is here, and by its tags all the same. */
 import type { Genome } from '../genome/schema.ts';
 import { computeProvider } from '../stacks/machines/index.ts';
+import type { TaggedMachine } from '../stacks/machines/machine.ts';
 import { stackNames } from '../stacks/names.ts';
 import { dnsProvider } from '../stacks/records/index.ts';
-import { credentialsOf, engineOf, type Here } from './here.ts';
-import type { BirthId } from './model.ts';
+import { CellError } from './errors.ts';
+import { credentialsOf, engineOf, type Here, lineageOf } from './here.ts';
+import type { BirthId, Cell } from './model.ts';
 
 /** Destroys the machine of a birth. Gone already is fine; when this returns, nothing of it runs. */
 export async function unmake(here: Here, genome: Genome, birth: BirthId): Promise<void> {
@@ -12,7 +14,9 @@ export async function unmake(here: Here, genome: Genome, birth: BirthId): Promis
   const engines = new Set(Object.values(genome.clouds).map((gene) => computeProvider(gene.provider).engine));
   for (const name of engines) await (await engineOf(here, name, genome)).destroy(stack);
   // An heir has no checkpoint of what it inherited, and a dead cell took its own with it.
-  await removeMachines(here, genome, (machine) => machine.birth === birth);
+  const unsure = (address: string | null, cells: readonly Cell[]) =>
+    cells.some((cell) => cell.birth === birth && cell.reach.address === address);
+  await removeMachines(here, genome, (machine) => machine.birth === birth, unsure);
 }
 
 /** Destroys machines that a dead cell had begun to make and told nobody of. Gives their births. */
@@ -22,27 +26,45 @@ export async function unmakeUnknown(
   maker: string,
   known: ReadonlySet<BirthId>,
 ): Promise<readonly BirthId[]> {
-  return removeMachines(here, genome, (machine) => machine.parent === maker && !known.has(machine.birth));
+  // Where a cell is known to live nobody else does.
+  const unsure = (address: string | null, cells: readonly Cell[]) =>
+    !cells.some((cell) => known.has(cell.birth) && cell.reach.address === address);
+  const wanted = ({ parent, birth }: TaggedMachine) => parent === maker && birth !== null && !known.has(birth);
+  return removeMachines(here, genome, wanted, unsure);
 }
 
+/**
+ * `unsure`: whether one that cannot be asked may be a wanted one. Then this throws MACHINE_UNREACHABLE, for what is taken
+ * over before it is known to be gone may run twice.
+ */
 async function removeMachines(
   here: Here,
   genome: Genome,
-  wanted: (machine: { readonly birth: BirthId; readonly parent: string }) => boolean,
+  wanted: (machine: TaggedMachine) => boolean,
+  unsure: (address: string | null, cells: readonly Cell[]) => boolean,
 ): Promise<readonly BirthId[]> {
   const { compute } = await credentialsOf(here);
+  const cells = Object.values((await lineageOf(here)).cells);
   const removed: BirthId[] = [];
   for (const [cloud, gene] of Object.entries(genome.clouds)) {
     const credential = compute?.[cloud];
     if (credential === undefined) continue;
     const provider = computeProvider(gene.provider);
     for (const machine of await provider.list(genome.organism, credential)) {
-      if (!wanted(machine)) continue;
+      if (machine.birth === null && unsure(machine.address, cells)) throw cannotTell(machine);
+      if (machine.birth === null || !wanted(machine)) continue;
       await provider.remove(machine.id, credential);
       removed.push(machine.birth);
     }
   }
   return removed;
+}
+
+function cannotTell({ address }: TaggedMachine): CellError {
+  return new CellError('MACHINE_UNREACHABLE', `The machine at ${address} cannot be asked whether it is given back`, {
+    why: 'what runs there may go on, and must not be started elsewhere before that is known',
+    suggestion: 'Switch it on, or bring it back on the network; this is tried again by itself.',
+  });
 }
 
 /** Takes the records of a birth out of DNS. */

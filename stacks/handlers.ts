@@ -13,6 +13,7 @@ export interface Registry {
 /** Our own types. A new provider adds its handlers here. */
 const OURS: Readonly<Record<string, () => Promise<ResourceHandler>>> = {
   'cell:local:Machine': async () => (await import('./machines/local.handler.ts')).machineHandler,
+  'cell:hosts:Machine': async () => (await import('./machines/hosts.handler.ts')).machineHandler,
   'cell:rfc2136:Record': async () => (await import('./records/rfc2136.handler.ts')).recordHandler,
   'cell:nspawn:Machine': async () => (await import('./machines/nspawn.handler.ts')).machineHandler,
   'cell:local:Record': async () => (await import('./records/local.handler.ts')).recordHandler,

@@ -105,9 +105,13 @@ const PROBE = `printf 'os=%s\\narch=%s\\n' "$(uname -s)" "$(uname -m)"
 command -v node >/dev/null 2>&1 && printf 'node=%s\\n' "$(node --version)"
 for tool in git ssh tar sha256sum; do command -v $tool >/dev/null 2>&1 || printf 'missing=%s\\n' $tool; done
 ls "\${CELL_ROOT:-}/opt/cell/store" 2>/dev/null | sed 's/^/stored=/'
+[ ! -f "\${CELL_ROOT:-}/var/lib/cell-claim/claim" ] || touch "\${CELL_ROOT:-}/var/lib/cell-claim/claim"
 true`;
 
-/** Asks a machine what it is and what it has. */
+/**
+ * Asks a machine what it is and what it has. Where its owner lends it, this renews the lease: whoever asks is in by a key
+ * that a claim put there, and that goes with it (a stem cell is asked from time to time, so it stays claimed).
+ */
 export async function probe(remote: Remote): Promise<MachineFacts> {
   const lines = (await remote.must(PROBE)).split('\n');
   const all = (key: string) =>

@@ -7,12 +7,11 @@
  * and `pulses/` and `door/`, which are root's and open to its group.
  */
 import { existsSync } from 'node:fs';
-import { chmod, chown, copyFile, mkdir, rename } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { chmod, chown, mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { DOOR_USER, type Layout } from '../layout.ts';
 import { readJson, writeAtomic } from './files.ts';
 import { setFirewall } from './firewall.ts';
-import { beforeOf } from './leavings.ts';
 import { setSshd } from './sshd.ts';
 import { ensureUser } from './users.ts';
 
@@ -41,7 +40,6 @@ export async function buildHouse(layout: Layout): Promise<void> {
   await room(layout.functions, 0o755, root);
   await room(dirname(layout.environments), 0o755, root);
   await room(layout.environments, 0o700, root);
-  await keepBefore(layout);
   const ssh = await setSshd(layout);
   await writeAtomic(portsFile(layout), JSON.stringify({ v: 1, ports: ssh }));
   // Until it has a genome, it lets in nothing but SSH. One that has may serve already.
@@ -54,16 +52,4 @@ const portsFile = (layout: Layout) => join(layout.home, 'sshd.json');
 export async function sshPorts(layout: Layout): Promise<readonly number[]> {
   const { ports } = await readJson<{ ports: readonly number[] }>(portsFile(layout), { ports: [] });
   return ports.length === 0 ? [22] : ports;
-}
-
-/** What was here before the cell and is replaced by it, kept once, so that a machine can be left as it was found. */
-async function keepBefore(layout: Layout): Promise<void> {
-  const folder = beforeOf(layout);
-  if (existsSync(folder)) return;
-  const kept = `${folder}.new`;
-  await mkdir(kept, { recursive: true, mode: 0o700 });
-  for (const file of [layout.hostKey, `${layout.hostKey}.pub`, layout.authorizedKeys]) {
-    if (existsSync(file)) await copyFile(file, join(kept, basename(file)));
-  }
-  await rename(kept, folder);
 }

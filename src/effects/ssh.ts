@@ -11,6 +11,7 @@ import { finished } from 'node:stream/promises';
 import { CellError, messageOf } from '../errors.ts';
 import { DIAL_TIMEOUT_MS } from '../limits.ts';
 import type { PublicKey, Reach } from '../model.ts';
+import { shellQuote } from './quote.ts';
 
 export interface RunResult {
   readonly code: number;
@@ -28,7 +29,7 @@ export interface RunOptions {
 
 export interface Remote {
   readonly reach: Reach;
-  /** Runs a command line in the machine's shell. Throws MACHINE_UNREACHABLE or TIMEOUT, never for an exit code. */
+  /** Runs a command line in the machine's shell, as root whoever logged in. Throws MACHINE_UNREACHABLE or TIMEOUT, never for an exit code. */
   run(command: string, options?: RunOptions): Promise<RunResult>;
   /** Like `run`, but an exit code other than 0 throws REMOTE_FAILED with the end of stderr; gives stdout. */
   must(command: string, options?: RunOptions): Promise<string>;
@@ -57,6 +58,14 @@ function quickSocket({ address, sshPort }: Reach): Promise<Socket> {
       resolve(socket);
     });
   });
+}
+
+/**
+ * A command line as root. Who logs in as somebody else may `sudo` without a password (-n: it never asks, for nobody is
+ * there to answer); standard input goes through to the command.
+ */
+export function asRoot(user: string, command: string): string {
+  return user === 'root' ? command : `sudo -n -- /bin/sh -c ${shellQuote(command)}`;
 }
 
 /** Opens a connection. Throws HOST_KEY_MISMATCH, NOT_ALLOWED (the key does not open it), MACHINE_UNREACHABLE. */
@@ -94,6 +103,9 @@ export async function dial(reach: Reach, door: Door): Promise<Remote> {
     throw new CellError('MACHINE_UNREACHABLE', `No SSH log-in at ${where}`, { why: messageOf(cause), cause });
   }
 
+  // A connection that breaks while nothing runs on it is noticed by the next command; without a listener it would end us.
+  ssh.connection?.on('error', () => {});
+
   async function run(command: string, options: RunOptions = {}): Promise<RunResult> {
     const client = ssh.connection;
     if (client === null) throw new CellError('MACHINE_UNREACHABLE', `The connection to ${reach.address} is closed`);
@@ -106,7 +118,7 @@ export async function dial(reach: Reach, door: Door): Promise<Remote> {
       (stdin as Readable).pipe(source);
     }
     return new Promise<RunResult>((resolve, reject) => {
-      client.exec(command, (error, channel) => {
+      client.exec(asRoot(reach.user, command), (error, channel) => {
         if (error !== undefined) {
           reject(
             new CellError('MACHINE_UNREACHABLE', `${reach.address} took no command`, {

@@ -38,7 +38,9 @@ export async function makeBody(parent: Parent, saga: Mitosis | Stem): Promise<vo
     values: { imprintKey: saga.imprintKey.publicKey },
     secrets: { hostKey: saga.firstHostKey.privateKey },
   });
-  saga.reach = computeProvider(gene.provider).reach(outputs);
+  const provider = computeProvider(gene.provider);
+  saga.reach = provider.reach(outputs);
+  saga.ownHostKey = provider.hostKey?.(outputs) ?? null;
 }
 
 /**

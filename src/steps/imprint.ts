@@ -63,7 +63,13 @@ export async function imprint(parent: Parent, saga: Mitosis): Promise<void> {
 
   const lineage = await parent.lineage();
   const challenge = `${saga.birth}:${saga.startedAt}`;
-  const first = await hand(remote, 'awaken', { organism: lineage.organism, seeder: lineage.seeder.id, challenge });
+  const first = await hand(remote, 'awaken', {
+    organism: lineage.organism,
+    seeder: lineage.seeder.id,
+    birth: saga.birth,
+    challenge,
+    hostKey: saga.ownHostKey ?? null,
+  });
   if (!verify(first.key, Buffer.from(challenge), Buffer.from(first.proof, 'base64'))) {
     throw new CellError('FEED_REFUSED', 'The new cell could not prove its key', {
       suggestion: 'The machine is not to be trusted; it is destroyed if this goes on.',
@@ -75,7 +81,7 @@ export async function imprint(parent: Parent, saga: Mitosis): Promise<void> {
     id: first.id,
     name: lineage.cells[first.id]?.name ?? uniqueName(first.id, taken),
     key: first.key,
-    hostKey: first.hostKey,
+    hostKey: saga.ownHostKey ?? first.hostKey,
     recipient: first.recipient,
     reach: remote.reach,
     cloud: saga.cloud,

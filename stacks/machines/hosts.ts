@@ -1,17 +1,89 @@
-/** The compute provider `hosts`. */
+/**
+ * The compute provider `hosts`: machines of one's own, listed in the genome. Nothing is made: a listed machine is claimed,
+ * on the machine itself, and given back as it was found. What does something is in hosts.handler.ts and loaded late.
+ */
+import type { CloudGene } from '../../genome/schema.ts';
+import { CellError } from '../../src/errors.ts';
+import type { Json } from '../stack.ts';
 import type { ComputeProvider } from './machine.ts';
 
-const never = (): never => {
-  throw new Error('the provider hosts is being built');
-};
+/** One resource is a whole machine; its name in the stack. */
+const NAME = 'machine';
+
+type HostsGene = Extract<CloudGene, { provider: 'hosts' }>;
+
+function hosts(gene: CloudGene): HostsGene {
+  if (gene.provider !== 'hosts') throw new Error(`the provider hosts was asked for ${gene.provider}`);
+  return gene;
+}
+
+/** The list as resources and credentials carry it: the host key without its comment. */
+function listed(gene: HostsGene): Json {
+  return gene.machines.map(({ address, port, user, hostKey }) => ({
+    address,
+    port,
+    user,
+    hostKey: hostKey.split(' ').slice(0, 2).join(' '),
+  }));
+}
 
 export const hostsCompute: ComputeProvider = {
   name: 'hosts',
   engine: 'embedded',
-  resources: never,
-  reach: never,
-  monthly: never,
-  credential: never,
-  list: never,
-  remove: never,
+
+  resources(need, gene) {
+    const { organism, birth, parent, cloud } = need;
+    const imprintKey = { $value: 'imprintKey' };
+    // No `hostKey`: the machine keeps its own.
+    const inputs = { organism, birth, parent, cloud, machines: listed(hosts(gene)), imprintKey };
+    return [{ type: 'cell:hosts:Machine', name: NAME, inputs }];
+  },
+
+  reach(outputs) {
+    const { address, sshPort, httpPort, user, root } = machineOf(outputs);
+    return {
+      address: String(address),
+      sshPort: Number(sshPort),
+      httpPort: Number(httpPort),
+      user: String(user),
+      root: String(root),
+    };
+  },
+
+  hostKey(outputs) {
+    return String(machineOf(outputs).hostKey);
+  },
+
+  monthly(gene) {
+    return hosts(gene).monthly;
+  },
+
+  async credential(gene) {
+    const { resolveSecret } = await import('../../src/effects/secrets.ts');
+    return { privateKey: await resolveSecret(hosts(gene).credentials), machines: listed(hosts(gene)) };
+  },
+
+  async list(organism, credential) {
+    const { listMachines } = await import('./hosts.handler.ts');
+    return listMachines(organism, credential);
+  },
+
+  async remove(id, credential) {
+    const { giveBack } = await import('./hosts.handler.ts');
+    await giveBack(id, credential);
+  },
+
+  async examine(gene) {
+    const { looks } = await import('./hosts.handler.ts');
+    const all = await looks(await hostsCompute.credential(gene, ''));
+    const found = all.map(({ at, says }) => `${at} ${says}`).join('; ');
+    if (all.every(({ good }) => good)) return { found };
+    return { found, mend: 'See that each is on, lets the key in and answers with the listed host key.' };
+  },
 };
+
+function machineOf(outputs: Parameters<ComputeProvider['reach']>[0]): { readonly [key: string]: Json } {
+  const machine = outputs[NAME];
+  if (machine === undefined) throw new CellError('NOT_FOUND', 'the stack has no machine yet');
+  return machine;
+}

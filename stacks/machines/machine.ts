@@ -3,7 +3,7 @@
  * tests; nothing above knows which one is at work.
  */
 import type { CloudGene } from '../../genome/schema.ts';
-import type { Reach } from '../../src/model.ts';
+import type { PublicKey, Reach } from '../../src/model.ts';
 import type { EngineName, Json, ResourceSpec } from '../stack.ts';
 
 /** What a machine is for, known before it is made. */
@@ -27,6 +27,8 @@ export interface ComputeProvider {
   resources(need: MachineNeed, gene: CloudGene): readonly ResourceSpec[];
   /** Where the machine is reached, from the outputs of its resources. */
   reach(outputs: Readonly<Record<string, { readonly [key: string]: Json }>>): Reach;
+  /** The host key that the machine answers with for good, where it is not made with the one it is given. */
+  hostKey?(outputs: Readonly<Record<string, { readonly [key: string]: Json }>>): PublicKey;
   /** Cost a month, in cents. */
   monthly(gene: CloudGene): { readonly cents: number; readonly currency: string };
   /**
@@ -63,7 +65,9 @@ export interface Examined {
 
 export interface TaggedMachine {
   readonly id: string;
-  readonly birth: string;
+  /** Null when nobody can tell now: a machine that is there whether or not it is ours, and that cannot be asked. */
+  readonly birth: string | null;
+  /** Who made it; empty where `birth` is null. */
   readonly parent: string;
   readonly address: string | null;
   readonly running: boolean;
