@@ -68,12 +68,14 @@ export async function labGround(octet: number, quota = MAX_CELLS): Promise<LabGr
 }
 
 /**
- * Whether a process runs on a machine below this folder, which its root is laid over: there may be other boxes on this
- * computer with an organism of the same name, and what is ours is ended without asking.
+ * Whether a process runs on a machine below this folder: the root that it sees is laid over files there. Other boxes on this
+ * computer may have an organism of the same name, and what is ours is ended without asking. This computer's own processes
+ * see the same overlay, but not as their root.
  */
 function isOn(machines: string, pid: number): boolean {
   try {
-    return readFileSync(`/proc/${pid}/mountinfo`, 'utf8').includes(`upperdir=${machines}/`);
+    const mounts = readFileSync(`/proc/${pid}/mountinfo`, 'utf8').split('\n');
+    return mounts.some((mount) => mount.split(' ')[4] === '/' && mount.includes(`upperdir=${machines}/`));
   } catch {
     return false;
   }
