@@ -178,7 +178,10 @@ export function waiting(gate: string, open: string, tryFor: number): Route {
   };
   return {
     match: [{ header: { [HEADERS.gate]: [gate] } }],
-    handle: [knock, proxy({ dial: open, fresh: true, request: { set: AS_FIRST_SEEN, delete: [HEADERS.gate] } })],
+    handle: [
+      knock,
+      proxy({ dial: open, tryFor, fresh: true, request: { set: AS_FIRST_SEEN, delete: [HEADERS.gate] } }),
+    ],
     terminal: true,
   };
 }

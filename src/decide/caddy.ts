@@ -113,7 +113,10 @@ export function caddyConfig(gates: readonly Gate[], settings: CaddySettings): Pi
   }
   return {
     admin: { listen: unix(`${sockets}/admin`), config: { persist: false } },
-    logging: { logs: { default: { level: 'WARN' } } },
+    // Of certificates everything, for they are asked of others; of the rest what failed.
+    logging: {
+      logs: { default: { level: 'ERROR', exclude: ['tls'] }, certificates: { level: 'INFO', include: ['tls'] } },
+    },
     storage: { module: 'file_system', root: settings.storage },
     apps: {
       http: {
@@ -170,7 +173,7 @@ function publicRoute(gate: Gate, settings: CaddySettings): Route {
           handle: [say(508, 'this request has been here before')],
           terminal: true,
         },
-        { handle: [proxy({ dial, fresh: true, request, more: trusted })] },
+        { handle: [proxy({ dial, tryFor: gate.tryFor, fresh: true, request, more: trusted })] },
       ],
     },
   ];

@@ -89,10 +89,10 @@ export async function turn(
   if (changed) await writeAtomic(unread, '');
   for (const gate of turning) {
     const socket = socketOf(settings, gate, gate.leads);
-    // Opened for those who wait before others are let by, shut for all who come before it is for those who wait.
-    if (gate.leads !== null) await link(join(openDir, gate.name), socket);
-    await link(join(gateDir, gate.name), socket);
+    // Whoever is sent to wait is let through while there is an open link: so it goes first, and comes first.
     if (gate.leads === null) await rm(join(openDir, gate.name), { force: true });
+    else await link(join(openDir, gate.name), socket);
+    await link(join(gateDir, gate.name), socket);
     if ((before.get(gate.name) ?? shut) !== shut) left.push(...programs(gate));
   }
   for (const name of stale) {

@@ -1,5 +1,6 @@
 /** A steady load for the lab: so many requests a second, whatever the answers do, on kept or on fresh connections. */
 import { Agent, request } from 'node:http';
+import { Agent as SecureAgent, request as secureRequest } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface SteadyOptions {
@@ -12,6 +13,8 @@ export interface SteadyOptions {
   /** Every so many-th request is a POST with a body. */
   readonly postEvery?: number;
   readonly bytes?: number;
+  /** The authority's roots, for HTTPS. */
+  readonly ca?: string;
 }
 
 export interface Steady {
@@ -22,23 +25,26 @@ export interface Steady {
 /** The upstream must answer a POST with the number of bytes that it got, after a blank. */
 export function steady(options: SteadyOptions): Steady {
   const { rate, keep, postEvery = 4, bytes = 2_000 } = options;
-  const agent = keep ? new Agent({ keepAlive: true, maxSockets: 256 }) : false;
+  const { ca } = options;
+  const pool = { keepAlive: true, maxSockets: 256 };
+  const agent = !keep ? false : ca === undefined ? new Agent(pool) : new SecureAgent({ ...pool, ca });
   const failures: string[] = [];
   const byAnswer: Record<string, number> = {};
   const pending = new Set<Promise<void>>();
   const body = Buffer.alloc(bytes, 'x');
   let [sent, slowest, running] = [0, 0, true];
 
-  function once(post: boolean): Promise<void> {
-    const began = performance.now();
+  function once(post: boolean, began = performance.now(), again = false): Promise<void> {
     const method = post ? 'POST' : 'GET';
     return new Promise((resolve) => {
       const failed = (why: string) => {
         failures.push(`${Math.round(began)} ${method} ${why} after ${Math.round(performance.now() - began)} ms`);
         resolve();
       };
-      const asked = request(
+      const ask = ca === undefined ? request : secureRequest;
+      const asked = ask(
         {
+          ...(ca === undefined ? {} : { ca, servername: options.host }),
           host: options.address,
           port: options.port,
           path: '/load',
@@ -62,7 +68,14 @@ export function steady(options: SteadyOptions): Steady {
           });
         },
       );
-      asked.on('error', (error) => failed(`${error.message}${asked.reusedSocket ? ' (kept connection)' : ''}`));
+      asked.on('error', (error: NodeJS.ErrnoException) => {
+        // Closed while it was idle: every client that keeps connections sends again then what it may send twice.
+        if (!again && !post && asked.reusedSocket && error.code === 'ECONNRESET') {
+          void once(post, began, true).then(resolve);
+          return;
+        }
+        failed(`${error.message}${asked.reusedSocket ? ' (kept connection)' : ''}`);
+      });
       asked.end(post ? body : undefined);
     });
   }
