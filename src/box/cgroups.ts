@@ -90,10 +90,11 @@ function attempt(file: string, value: string): void {
   if (existsSync(file)) writeFileSync(file, value);
 }
 
-/** What limits on a machine come to here. */
-export function limitsHere(): { readonly cpus: string; readonly memory: string } {
+/** What limits on a machine come to here. `kept`: by systemd, which hands down by itself what there is. */
+export function limitsHere(kept: boolean): { readonly cpus: string; readonly memory: string } {
   const { unified, legacy } = hierarchies();
-  const handedDown = read(join(unified, SLICE, 'cgroup.subtree_control')).split(/\s+/);
+  const file = kept ? join(unified, 'cgroup.controllers') : join(unified, SLICE, 'cgroup.subtree_control');
+  const handedDown = read(file).split(/\s+/);
   const say = (controller: string) =>
     controller in legacy || handedDown.includes(controller)
       ? 'enforced'

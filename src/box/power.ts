@@ -89,7 +89,10 @@ const processes: Power = {
     await killGroup(tag);
     await clearInterface(tag);
   },
-  limits: limitsHere,
+  limits: () => {
+    handDown();
+    return limitsHere(false);
+  },
 };
 
 const units: Power = {
@@ -131,7 +134,7 @@ const units: Power = {
     }
     await clearInterface(tag);
   },
-  limits: () => ({ cpus: 'enforced', memory: 'enforced' }),
+  limits: () => limitsHere(true),
 };
 
 function unitLimits({ cpus, memory }: Pick<Boot, 'cpus' | 'memory'>): readonly string[] {

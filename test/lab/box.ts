@@ -32,7 +32,8 @@ import { acquireLease } from '../../stacks/engines/lock.ts';
 
 /** What the examples stand on besides what every image has. One list for all, so that one image is made. */
 export const LAB_PACKAGES: readonly string[] = ['haproxy', 'podman', 'postgresql', 'redis-server'];
-export const IMAGE = 'debian-13';
+/** What the genome calls the image of a suite. */
+const IMAGES: Readonly<Record<string, string>> = { trixie: 'debian-13', bookworm: 'debian-12' };
 const SSH_PORT = 2222;
 const MAKE_WITHIN_MS = 60 * 60_000;
 
@@ -68,15 +69,16 @@ export interface LabBox {
 /** Makes the image if it is not in the cache, then a box over it. */
 export async function startBox({ octet, suite = 'trixie', packages = LAB_PACKAGES, dns }: BoxOptions): Promise<LabBox> {
   const dir = join(tmpdir(), `cell-lab-${octet}`);
+  const image = IMAGES[suite] ?? suite;
   const bridge = `celllab${octet}`;
   const address = `10.${octet}.0.1`;
   await takeAway(dir, bridge);
   mkdirSync(join(dir, 'images'), { recursive: true });
-  symlinkSync(await cachedImage(suite, packages), join(dir, 'images', IMAGE));
+  symlinkSync(await cachedImage(suite, packages), join(dir, 'images', image));
   const quiet = () => {};
   await initBox({
     ...{ dir, bridge, dns, network: `${address}/24`, program: [process.execPath, 'cell'], log: quiet },
-    image: { name: IMAGE, suite, packages },
+    image: { name: image, suite, packages },
   });
   const hostKey = generateHostKey();
   const sshd = await startSshd(dir, address, hostKey.privatePem);
@@ -93,7 +95,7 @@ export async function startBox({ octet, suite = 'trixie', packages = LAB_PACKAGE
         serve: [process.execPath, programFile('box'), 'serve'],
       });
       const where = `{ address: ${address}, port: ${SSH_PORT}, hostKey: ${hostKey.publicKey} }`;
-      const cloud = `{ provider: nspawn, box: ${where}, image: ${IMAGE}, credentials: "file:${allowed.key}" }`;
+      const cloud = `{ provider: nspawn, box: ${where}, image: ${image}, credentials: "file:${allowed.key}" }`;
       return { key: allowed.key, cloud };
     },
     machines: () => listMachines(box, null),
