@@ -31,6 +31,10 @@ export async function genomeFiles(genomeFile: string, genome: Genome): Promise<r
   const root = await realpath(dirname(resolve(genomeFile)));
   const files = new Map<string, GenomeFile>();
   let bytes = 0;
+  // Debian packages go from machine to machine as they are, not with the genome's history.
+  const packages = Object.values(genome.clouds).flatMap((gene) =>
+    'packages' in gene && gene.packages !== undefined ? [posix.normalize(gene.packages).replace(/\/+$/, '')] : [],
+  );
 
   const add = (file: GenomeFile) => {
     if (files.has(file.path)) return;
@@ -41,6 +45,7 @@ export async function genomeFiles(genomeFile: string, genome: Genome): Promise<r
 
   /** @param inside Real folders that are being walked: a link back into one of them never ends. */
   async function walk(path: string, inside: readonly string[]): Promise<void> {
+    if (packages.includes(path)) return;
     const full = join(root, ...path.split('/'));
     const real = await realpath(full).catch((cause) => {
       throw missing(path, cause);

@@ -49,3 +49,6 @@ export const DNS_POLL_MS = 250;
 
 /** Concurrent sync sessions of one tick: each is a process, and a small machine has one core. */
 export const SYNC_PARALLEL = 4;
+
+/** Installing packages on a machine, ms: a mirror may be slow, and another process may install at first. */
+export const PACKAGES_TIMEOUT_MS = 10 * 60_000;

@@ -5,6 +5,7 @@ import { carryOut } from './carry.ts';
 import { letIn } from './doors.ts';
 import { type Alive, aliveDuring, dump, holdWithDump } from './dumps.ts';
 import { recipientOf } from './effects/age.ts';
+import { packagesArtefact } from './effects/packages.ts';
 import { forgetMove, ownSide } from './effects/room.ts';
 import { dial, type Remote } from './effects/ssh.ts';
 import { CellError } from './errors.ts';
@@ -93,6 +94,7 @@ export async function parentOf(
     unmake: (birth) => unmake(here, genome, birth),
     credentials: () => credentialsOf(here),
     secrets: () => secretsOf(here),
+    packages: (cloud) => packagesArtefact(here, cloud),
     reachChild: (saga) => kept(saga.id, () => knockUntilItOpens(saga)),
     enter: (child) =>
       kept(child.id, () => dial(child.reach, { privateKey: here.identity.privatePem, hostKeys: [child.hostKey] })),

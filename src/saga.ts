@@ -7,6 +7,7 @@ import type { Engine } from '../stacks/engines/engine.ts';
 import type { StackPlan } from '../stacks/stack.ts';
 import type { Pass } from './decide/passes.ts';
 import type { Alive } from './dumps.ts';
+import type { Artefact } from './effects/artefacts.ts';
 import type { Certificates } from './effects/certificates.ts';
 import type { Remote } from './effects/ssh.ts';
 import type { Credentials, Secrets } from './here.ts';
@@ -78,6 +79,8 @@ export interface Parent {
   sync(child: Birth): Promise<void>;
   credentials(): Promise<Credentials>;
   secrets(): Promise<Secrets>;
+  /** The Debian packages that go to machines of a cloud; null when there are none. */
+  packages(cloud: string): Promise<Artefact | null>;
   readonly donor: Donor;
 }
 

@@ -17,6 +17,7 @@ import type { Json } from '../stacks/stack.ts';
 import { createRecipient, recipientOf } from './effects/age.ts';
 import { writeAtomic } from './effects/files.ts';
 import { ensureIdentity } from './effects/keys.ts';
+import { linkPackages } from './effects/packages.ts';
 import { resolveSecrets } from './effects/secrets.ts';
 import { CellError } from './errors.ts';
 import { type Here, hasHome, keepCredentials, keepSecrets, lineageOf, openHome, say, takeGenome } from './here.ts';
@@ -77,6 +78,7 @@ async function found({ home, genomeFile, genome, log }: SeedOptions): Promise<He
       suggestion: 'Give another folder with --home, or destroy the other organism first.',
     });
   }
+  await linkPackages(home, genomeFile, genome);
   await keepCredentials(here, await startingCredentials(genome, home));
   await keepSecrets(here, await resolveSecrets(genome));
   const files = await genomeFiles(genomeFile, genome);

@@ -3,6 +3,7 @@
  *
  *   cli      the bundled CLI (bin, dist, manifest); always needed
  *   runtime  the Node that runs it; left out where the machine has one that fits
+ *   packages Debian packages that its image lacks (packages.ts)
  *
  * An artefact is a folder `store/<sha256>/`, whose name is the hash of the listing of its files. It is sent as one tar
  * stream, only where it is missing, unpacked beside its place, checked file by file with `sha256sum` on the machine
@@ -17,13 +18,13 @@ import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { CellError } from '../errors.ts';
 import { packageRoot } from '../programs.ts';
-import type { Remote } from './ssh.ts';
+import { type Remote, remoteFailure } from './ssh.ts';
 
 /** The oldest Node that runs the CLI: `engines.node` of package.json. */
 export const OLDEST_NODE: readonly [number, number] = [22, 18];
 
 export interface Artefact {
-  readonly kind: 'cli' | 'runtime';
+  readonly kind: 'cli' | 'runtime' | 'packages';
   /** sha256 (hex) of the listing: one line `<sha256>  <path>` a file, sorted by path. */
   readonly hash: string;
   readonly folder: string;
@@ -37,7 +38,10 @@ export interface MachineFacts {
   /** Version of the Node on its PATH, or null. */
   readonly node: readonly [number, number] | null;
   readonly stored: readonly string[];
+  /** Programs without which nothing can be sent. */
   readonly missing: readonly string[];
+  /** What it answered to more that was asked, by word. */
+  all(word: string): readonly string[];
 }
 
 async function sha256OfFile(file: string): Promise<string> {
@@ -105,15 +109,15 @@ const PROBE = `printf 'os=%s\\narch=%s\\n' "$(uname -s)" "$(uname -m)"
 command -v node >/dev/null 2>&1 && printf 'node=%s\\n' "$(node --version)"
 for tool in git ssh tar sha256sum; do command -v $tool >/dev/null 2>&1 || printf 'missing=%s\\n' $tool; done
 ls "\${CELL_ROOT:-}/opt/cell/store" 2>/dev/null | sed 's/^/stored=/'
-[ ! -f "\${CELL_ROOT:-}/var/lib/cell-claim/claim" ] || touch "\${CELL_ROOT:-}/var/lib/cell-claim/claim"
-true`;
+[ ! -f "\${CELL_ROOT:-}/var/lib/cell-claim/claim" ] || touch "\${CELL_ROOT:-}/var/lib/cell-claim/claim"`;
 
 /**
- * Asks a machine what it is and what it has. Where its owner lends it, this renews the lease: whoever asks is in by a key
- * that a claim put there, and that goes with it (a stem cell is asked from time to time, so it stays claimed).
+ * Asks a machine what it is and what it has, and what else `more` (lines for its shell) makes it say as `word=…`. Where its
+ * owner lends it, this renews the lease: whoever asks is in by a key that a claim put there, and that goes with it (a stem
+ * cell is asked from time to time, so it stays claimed).
  */
-export async function probe(remote: Remote): Promise<MachineFacts> {
-  const lines = (await remote.must(PROBE)).split('\n');
+export async function probe(remote: Remote, more = ''): Promise<MachineFacts> {
+  const lines = (await remote.must(`${PROBE}\n${more}\ntrue`)).split('\n');
   const all = (key: string) =>
     lines.filter((line) => line.startsWith(`${key}=`)).map((line) => line.slice(key.length + 1));
   const version = /^v(\d+)\.(\d+)\./.exec(all('node')[0] ?? '');
@@ -123,6 +127,7 @@ export async function probe(remote: Remote): Promise<MachineFacts> {
     node: version === null ? null : [Number(version[1]), Number(version[2])],
     stored: all('stored').filter((name) => /^[0-9a-f]{64}$/.test(name)),
     missing: all('missing'),
+    all,
   };
 }
 
@@ -168,21 +173,28 @@ export async function send(
       pass(null, chunk);
     },
   });
+  // First what it must be, ended by an empty line, then what it is: one command does it all.
+  counted.write(`${CHECKSUMS(item)}\n`);
   tar.stdout.pipe(counted);
-  const unpack = `set -e; cd ${place} 2>/dev/null || { mkdir -p ${place}; cd ${place}; }
-part=.part-${item.hash}-$$; rm -rf .part-${item.hash}-*; mkdir "$part"; tar -C "$part" -xf -; echo "$part"`;
-  const part = (await remote.must(unpack, { stdin: counted })).trim();
-  const checked = await check(part);
-  if (checked.code !== 0) {
-    await remote.run(`rm -rf ${place}/${part}`);
-    throw new CellError('ARTEFACT_CORRUPT', `The ${item.kind} did not arrive whole at ${remote.reach.address}`, {
-      why: checked.stdout.trim().split('\n')[0] ?? 'a checksum differs',
-      suggestion: 'The same command again sends it anew.',
-    });
-  }
-  await remote.must(`cd ${place} && rm -rf ${item.hash} && mv ${part} ${item.hash}`);
-  return total;
+  const unpack = `set -e; mkdir -p ${place}; cd ${place}; rm -rf .part-${item.hash}-*
+part=.part-${item.hash}-$$; mkdir "$part"
+while IFS= read -r line && [ -n "$line" ]; do echo "$line"; done > "$part.sums"
+tar -C "$part" -xf -
+( cd "$part" && sha256sum --check --quiet --strict "../$part.sums" ) || { rm -rf "$part" "$part.sums"; exit ${DIFFERS}; }
+rm -rf "$part.sums" ${item.hash}; mv "$part" ${item.hash}`;
+  const result = await remote.run(unpack, { stdin: counted });
+  if (result.code === 0) return total;
+  // A tar that ended early left fewer files, or half of one, than its checksums say.
+  const whole = result.code !== DIFFERS && !/^tar: .*(?:EOF|truncated|look like|Skipping)/m.test(result.stderr);
+  if (whole) throw remoteFailure(remote.reach, `unpack ${item.kind}`, result);
+  throw new CellError('ARTEFACT_CORRUPT', `The ${item.kind} did not arrive whole at ${remote.reach.address}`, {
+    why: (result.stdout.trim() || result.stderr.trim()).split('\n')[0] ?? 'a checksum differs',
+    suggestion: 'The same command again sends it anew.',
+  });
 }
+
+/** The exit code by which a machine says that what arrived is not what was to come. */
+const DIFFERS = 65;
 
 /** The Node that was brought: its artefact, and the program in it. */
 export interface Runtime {

@@ -192,7 +192,7 @@ export async function dial(reach: Reach, door: Door): Promise<Remote> {
 }
 
 /** The error of a command that failed on a machine. A `cell hand` there answers with its own error as JSON. */
-function remoteFailure(reach: Reach, command: string, result: RunResult): CellError {
+export function remoteFailure(reach: Reach, command: string, result: RunResult): CellError {
   const tail = result.stderr.trim().split('\n').slice(-3).join(' | ');
   return new CellError('REMOTE_FAILED', `A step on ${reach.address} failed`, {
     why: tail === '' ? `exit code ${result.code}` : tail,

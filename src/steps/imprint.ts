@@ -11,10 +11,20 @@ import {
   shim,
 } from '../effects/artefacts.ts';
 import { verify } from '../effects/keys.ts';
+import {
+  installPackages,
+  keepPackages,
+  neededPackages,
+  type PackageFacts,
+  packageFacts,
+  packageProbe,
+} from '../effects/packages.ts';
 import type { Remote } from '../effects/ssh.ts';
 import { encrypt } from '../effects/vault.ts';
 import { CellError } from '../errors.ts';
 import { hand } from '../hand.ts';
+import { layout } from '../layout.ts';
+import { PACKAGES_TIMEOUT_MS } from '../limits.ts';
 import { uniqueName } from '../memory/names.ts';
 import type { Birth } from '../model.ts';
 import type { Inheritance, Mitosis, Parent, Stem } from '../saga.ts';
@@ -32,17 +42,28 @@ export interface Furnished {
 /** Everything of an imprint that is the same for every cell. What is there already is not sent. */
 export async function furnish(parent: Parent, saga: Mitosis | Stem): Promise<Furnished> {
   const remote = await parent.reachChild(saga);
-  const facts = await probe(remote);
-  if (facts.missing.length > 0) {
+  const { system } = layout(remote.reach.root);
+  // Read while the machine is asked: an operating system seldom has a Node that fits, and it is large.
+  const reading = system ? runtimeArtefact() : null;
+  reading?.catch(() => undefined);
+  const cliReading = cliArtefact();
+  cliReading.catch(() => undefined);
+  // A machine that waits for its functions may get any of them.
+  const functions = 'functions' in saga ? saga.functions : Object.keys(parent.genome.functions);
+  const facts = await probe(remote, system ? packageProbe(neededPackages(parent.genome, functions)) : '');
+  const packages = system ? packageFacts(facts) : null;
+  // Programs that come as packages are asked for by those.
+  const missing = facts.missing.filter((tool) => packages === null || !BY_PACKAGE.includes(tool));
+  if (missing.length > 0) {
     throw new CellError('REMOTE_FAILED', `The machine at ${remote.reach.address} cannot be a cell`, {
-      why: `it has no ${facts.missing.join(', no ')}`,
+      why: `it has no ${missing.join(', no ')}`,
       suggestion: 'Choose an image that has them.',
     });
   }
-  const cli = await cliArtefact();
-  const runtime = nodeFits(facts.node) ? null : await runtimeArtefact();
+  const cli = await cliReading;
+  const runtime = nodeFits(facts.node) ? null : await (reading ?? runtimeArtefact());
   let bytes = 0;
-  for (const item of runtime === null ? [cli] : [runtime, cli]) {
+  const bring = async (item: Artefact): Promise<void> => {
     bytes += await send(
       remote,
       facts,
@@ -50,8 +71,36 @@ export async function furnish(parent: Parent, saga: Mitosis | Stem): Promise<Fur
       ({ kind, bytes: done, total }) => parent.onProgress(`imprint ${kind}`, done, total),
       saga.kind === 'divide' && saga.stem === true,
     );
-  }
+  };
+  for (const item of runtime === null ? [cli] : [runtime, cli]) await bring(item);
+  if (packages !== null) await bringPackages(parent, saga, remote, packages, bring);
   return { remote, cli, runtime, bytes };
+}
+
+/** Found on PATH where there are no packages to ask. */
+const BY_PACKAGE = ['git', 'ssh'];
+
+/**
+ * What the machine's image lacks is installed out of its cloud's packages. Those of other clouds, in which it may make
+ * machines of its own, go with it; what its own image has, its children of that image have, too.
+ */
+async function bringPackages(
+  parent: Parent,
+  saga: Mitosis | Stem,
+  remote: Remote,
+  facts: PackageFacts,
+  bring: (item: Artefact) => Promise<void>,
+): Promise<void> {
+  const own = facts.missing.length > 0 ? await parent.packages(saga.cloud) : null;
+  const others = 'budget' in saga && saga.budget > 0 ? Object.keys(parent.genome.clouds) : [];
+  const clouds = others.filter((cloud) => cloud !== saga.cloud);
+  for (const cloud of own === null ? clouds : [saga.cloud, ...clouds]) {
+    const item = cloud === saga.cloud ? own : await parent.packages(cloud);
+    if (item === null) continue;
+    await bring(item);
+    await remote.must(keepPackages(cloud, item));
+  }
+  await installPackages(remote, facts, own, PACKAGES_TIMEOUT_MS);
 }
 
 /** 3: artefacts, then the cell's first words. Everything here may be repeated. */
