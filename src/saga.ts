@@ -48,6 +48,8 @@ export interface Mitosis extends Saga<'divide'>, Making {
   givenAt: number | null;
   /** A function that stands still here and may run there, where nobody answers: no time for another attempt. */
   stranded?: FunctionName | null;
+  /** Why it is taken back: the failure before that, whatever fails on the way back. */
+  takenBack?: string;
   /**
    * Bytes sent by the imprint; of each function bytes and ms of its first pass, number and bytes of those before the
    * hold, bytes and ms of the last (`…Pass:NAME`), and how long it answered nobody (`pauseMs:NAME`).

@@ -6,13 +6,17 @@ import { stackNames } from '../stacks/names.ts';
 import { dnsProvider } from '../stacks/records/index.ts';
 import { CellError } from './errors.ts';
 import { credentialsOf, engineOf, type Here, lineageOf } from './here.ts';
+import { mended } from './mended.ts';
 import type { BirthId, Cell } from './model.ts';
 
 /** Destroys the machine of a birth. Gone already is fine; when this returns, nothing of it runs. */
 export async function unmake(here: Here, genome: Genome, birth: BirthId): Promise<void> {
   const stack = stackNames(genome.organism, birth).body;
   const engines = new Set(Object.values(genome.clouds).map((gene) => computeProvider(gene.provider).engine));
-  for (const name of engines) await (await engineOf(here, name, genome)).destroy(stack);
+  for (const name of engines) {
+    const engine = await engineOf(here, name, genome);
+    await mended(engine, stack, here.log, () => engine.destroy(stack));
+  }
   // An heir has no checkpoint of what it inherited, and a dead cell took its own with it.
   const unsure = (address: string | null, cells: readonly Cell[]) =>
     cells.some((cell) => cell.birth === birth && cell.reach.address === address);

@@ -8,7 +8,9 @@ import { compile } from '../genome/compile.ts';
 import { stackNames } from '../stacks/names.ts';
 import { readJson, writeAtomic } from './effects/files.ts';
 import { engineOf, genomeOf, type Here, lineageOf } from './here.ts';
+import { mended } from './mended.ts';
 import { change, hush, trafficOf } from './traffic.ts';
+import { unspeak } from './unmake.ts';
 
 const fileOf = (here: Pick<Here, 'home'>) => join(here.home, 'voice.json');
 
@@ -31,10 +33,13 @@ export async function speak(here: Here): Promise<number> {
   if (plan === undefined && last.hash === null) return 0;
   const name = stackNames(lineage.organism, self.birth).voice;
   const engine = await engineOf(here, plan?.engine ?? 'embedded', genome);
-  const result =
-    plan === undefined
-      ? await engine.destroy(name)
-      : await engine.up(plan, { values: { address: self.reach.address } });
+  // Without its checkpoint the stack knows of no record that is to go.
+  let anew = false;
+  const result = await mended(engine, name, here.log, async () => {
+    if (anew) await unspeak(here, genome, self.birth);
+    anew = true;
+    return plan === undefined ? engine.destroy(name) : engine.up(plan, { values: { address: self.reach.address } });
+  });
   const published = functions.flatMap((name) => genome.functions[name]?.domain ?? []);
   await change(here, () => ({ published: plan === undefined ? [] : published }));
   await writeAtomic(fileOf(here), JSON.stringify({ hash }));
@@ -48,7 +53,11 @@ export async function silence(here: Here): Promise<void> {
   const self = lineage.cells[here.identity.id];
   if (self === undefined) return;
   const engine = await engineOf(here, 'embedded', genome);
-  await engine.destroy(stackNames(lineage.organism, self.birth).voice);
+  const name = stackNames(lineage.organism, self.birth).voice;
+  await mended(engine, name, here.log, async () => {
+    await engine.destroy(name);
+  });
+  await unspeak(here, genome, self.birth);
   await change(here, () => ({ published: [] }));
   await writeAtomic(fileOf(here), JSON.stringify({ hash: null }));
 }

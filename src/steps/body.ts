@@ -1,8 +1,10 @@
 /** Steps 1 and 2 of mitosis, and their reverse: the reservation and the machine. */
 import { compile } from '../../genome/compile.ts';
+import type { Portable } from '../../stacks/engines/engine.ts';
 import { computeProvider } from '../../stacks/machines/index.ts';
 import type { StackPlan } from '../../stacks/stack.ts';
 import { CellError } from '../errors.ts';
+import { mended } from '../mended.ts';
 import type { BirthId } from '../model.ts';
 import type { Making, Mitosis, Parent, Stem } from '../saga.ts';
 
@@ -34,13 +36,25 @@ export async function makeBody(parent: Parent, saga: Mitosis | Stem): Promise<vo
   const gene = parent.genome.clouds[saga.cloud];
   if (gene === undefined) throw new CellError('NOT_FOUND', `The genome has no cloud ${saga.cloud}`);
   const engine = await parent.engine(plan);
-  const { outputs } = await engine.up(plan, {
-    values: { imprintKey: saga.imprintKey.publicKey },
-    secrets: { hostKey: saga.firstHostKey.privateKey },
-  });
+  const { outputs } = await mended(engine, plan.name, parent.log, () =>
+    engine.up(plan, {
+      values: { imprintKey: saga.imprintKey.publicKey },
+      secrets: { hostKey: saga.firstHostKey.privateKey },
+    }),
+  );
   const provider = computeProvider(gene.provider);
   saga.reach = provider.reach(outputs);
   saga.ownHostKey = provider.hostKey?.(outputs) ?? null;
+}
+
+/** The body's checkpoint, to be handed on. A damaged one is made anew, from what carries the birth's tags. */
+export async function exportBody(parent: Parent, saga: Mitosis): Promise<Portable | null> {
+  const plan = bodyPlan(parent, saga);
+  const engine = await parent.engine(plan);
+  const portable = await mended(engine, plan.name, parent.log, () => engine.export(plan.name));
+  if (portable !== null) return portable;
+  await makeBody(parent, saga);
+  return engine.export(plan.name);
 }
 
 /**
@@ -54,7 +68,7 @@ export async function takeDown(parent: Parent, saga: Mitosis): Promise<void> {
   for (const name of saga.functions) {
     if (lineage.homes[name]?.includes(parent.id) === true) await parent.donor.resume(name);
   }
-  const why = saga.lastFailure ?? 'taken back';
+  const why = saga.takenBack ?? saga.lastFailure ?? 'taken back';
   const { child } = saga;
   const announced = child !== null && lineage.cells[child.id] !== undefined;
   if (announced && lineage.cells[child.id]?.state !== 'gone') {

@@ -28,7 +28,7 @@ import { PACKAGES_TIMEOUT_MS } from '../limits.ts';
 import { uniqueName } from '../memory/names.ts';
 import type { Birth } from '../model.ts';
 import type { Inheritance, Mitosis, Parent, Stem } from '../saga.ts';
-import { bodyPlan } from './body.ts';
+import { bodyPlan, exportBody } from './body.ts';
 
 /** The artefacts of a cell on a machine: what runs there from now on, and how much was sent. */
 export interface Furnished {
@@ -148,7 +148,7 @@ export async function announce(parent: Parent, saga: Mitosis): Promise<void> {
   const before = await parent.lineage();
   if (before.cells[child.id] === undefined) {
     const plan = bodyPlan(parent, saga);
-    const portable = await (await parent.engine(plan)).export(plan.name);
+    const portable = await exportBody(parent, saga);
     const sealed = await encrypt([...parent.recipients, child.recipient], Buffer.from(JSON.stringify(portable)));
     await parent.say(
       { kind: 'birth', child, budget: saga.budget, why: saga.why },

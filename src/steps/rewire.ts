@@ -7,7 +7,7 @@ import { CellError } from '../errors.ts';
 import { hand } from '../hand.ts';
 import { DNS_POLL_MS, DNS_VISIBLE_MS, FORWARD_GRACE_MS } from '../limits.ts';
 import type { Mitosis, Parent } from '../saga.ts';
-import { bodyPlan } from './body.ts';
+import { bodyPlan, exportBody } from './body.ts';
 import { childOf } from './imprint.ts';
 
 /** 7: first the child's records, seen by a resolver; then our own, so that no name is ever without an address. */
@@ -63,7 +63,7 @@ async function entrust(parent: Parent, saga: Mitosis): Promise<void> {
   const plan = bodyPlan(parent, saga);
   const engine = await parent.engine(plan);
   if ((await parent.lineage()).owners[plan.name] !== child.id) {
-    const portable = await engine.export(plan.name);
+    const portable = await exportBody(parent, saga);
     const sealed = await encrypt([...parent.recipients, child.recipient], Buffer.from(JSON.stringify(portable)));
     const files = { [`stacks/${plan.name}.age`]: sealed };
     await parent.say({ kind: 'entrust', stack: plan.name, to: child.id }, files);
