@@ -5,11 +5,11 @@
  * `run` performs steps in order and writes the journal after each; a step is idempotent, for it is done again when the
  * process died between doing it and writing that down. The file goes when the last step is done.
  */
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeAtomic } from './effects/files.ts';
 import { explain } from './errors.ts';
-import { STEP_RETRY_MS } from './limits.ts';
+import { STEP_RETRY_CAP_MS, STEP_RETRY_MS } from './limits.ts';
 import type { OpenSaga } from './model.ts';
 
 export interface Saga<Kind extends OpenSaga['kind'] = OpenSaga['kind']> {
@@ -63,11 +63,24 @@ export function journalIn(home: string): Journal {
       const names = await readdir(folder).catch(() => []);
       const sagas: Saga[] = [];
       for (const name of names.filter((entry) => entry.endsWith('.json')).sort()) {
-        sagas.push(JSON.parse(await readFile(join(folder, name), 'utf8')) as Saga);
+        const file = join(folder, name);
+        const saga = parse(await readFile(file, 'utf8'));
+        if (saga === null) await rename(file, `${file}.damaged`);
+        else sagas.push(saga);
       }
       return sagas;
     },
   };
+}
+
+/** Null for what is no saga. What it had begun is found by the lineage: an attempt without a saga is reclaimed. */
+function parse(text: string): Saga | null {
+  try {
+    const saga = JSON.parse(text) as Partial<Saga> | null;
+    return typeof saga?.id === 'string' && typeof saga.step === 'string' ? (saga as Saga) : null;
+  } catch {
+    return null;
+  }
 }
 
 export interface RunContext {
@@ -103,7 +116,7 @@ export async function run<S extends Saga>(saga: S, steps: Steps<S>, context: Run
     } catch (error) {
       saga.failures += 1;
       saga.lastFailure = explain(error);
-      saga.due = context.now() + STEP_RETRY_MS * 2 ** (saga.failures - 1);
+      saga.due = context.now() + Math.min(STEP_RETRY_CAP_MS, STEP_RETRY_MS * 2 ** (saga.failures - 1));
       await context.journal.save(saga);
       return { kind: 'failed', step: name, failures: saga.failures, error };
     }

@@ -1,14 +1,20 @@
 /** Every limit and time-out of the living part, each with why it has that number. ms unless it says otherwise. */
 
+/** A limit that a slow place, or a drill, may set for its processes: whole ms, otherwise `usual`. */
+function fromEnvironment(name: string, usual: number): number {
+  const set = Number(process.env[name]);
+  return Number.isInteger(set) && set > 0 ? set : usual;
+}
+
 /** An SSH log-in on a loaded machine takes a second or two; past ten the machine is not there. */
 export const DIAL_TIMEOUT_MS = 10_000;
 
 /** A machine that was just made may need a while until its sshd answers; clouds take up to two minutes. */
-export const BOOT_TIMEOUT_MS = 180_000;
+export const BOOT_TIMEOUT_MS = fromEnvironment('CELL_BOOT_TIMEOUT_MS', 180_000);
 export const BOOT_POLL_MS = 100;
 
 /** The tick's lock. Renewed at each step; a killed holder is seen at once by its process, so this only bounds a hang. */
-export const TICK_LEASE_MS = 120_000;
+export const TICK_LEASE_MS = fromEnvironment('CELL_TICK_LEASE_MS', 120_000);
 
 /** How long a command of ours (`cell hand`) may work on another machine before it counts as hung. */
 export const HAND_TIMEOUT_MS = 120_000;
@@ -33,6 +39,9 @@ export const STEP_ATTEMPTS = 3;
 
 /** Between two attempts at a step; doubled each time. */
 export const STEP_RETRY_MS = 2_000;
+
+/** No longer than this between two, however often it failed: what was down for an hour is back within a minute. */
+export const STEP_RETRY_CAP_MS = 60_000;
 
 /** How often a stem cell is looked at: it costs one log-in, and a dead one costs the next division its advantage. */
 export const STEM_LOOK_MS = 600_000;

@@ -60,6 +60,7 @@ export async function parentOf(
         const booting =
           error instanceof CellError && error.code === 'MACHINE_UNREACHABLE' && fresh && childIn(saga) === null;
         if (!booting || here.clock() > deadline) throw error;
+        alive('waits for its boot');
         await sleep(BOOT_POLL_MS);
       }
     }

@@ -23,10 +23,13 @@ export function reachable(lineage: Lineage, self: CellId): readonly Cell[] {
 /** Syncs with cells whose newest pulse is older than a beat. A session goes both ways, so half the calls are enough. */
 export async function syncLinks(here: Here, lineage: Lineage, genome: Genome): Promise<readonly LinkResult[]> {
   const heard = heardAt(here.home);
-  const stale = here.clock() - genome.body.heartbeat * 0.75;
+  const now = here.clock();
+  const stale = now - genome.body.heartbeat * 0.75;
+  // Heard of in the future: the clock went back, and waiting for it to get there would be silence.
+  const isStale = (at: number) => at < stale || at > now + genome.body.heartbeat;
   return syncTo(
     here,
-    reachable(lineage, here.identity.id).filter((cell) => (heard[cell.id] ?? 0) < stale),
+    reachable(lineage, here.identity.id).filter((cell) => isStale(heard[cell.id] ?? 0)),
   );
 }
 
