@@ -13,13 +13,14 @@
 import type { Genome } from '../genome/schema.ts';
 import { beatOf, keepBeat } from './beat.ts';
 import { decide, decideNow } from './decide/decide.ts';
+import { explain } from './errors.ts';
 import { express } from './express.ts';
 import { genomeOf, type Here, lineageOf } from './here.ts';
 import { tryLock } from './lock.ts';
 import { look } from './look.ts';
 import type { Decision, FunctionName } from './model.ts';
 import { type PerformOptions, perform } from './perform.ts';
-import { publish, reasonsOf } from './pulse.ts';
+import { publish, reasonsOf, repeat } from './pulse.ts';
 import { senseAll } from './sense.ts';
 import { syncLinks } from './sync.ts';
 import { tend } from './tend.ts';
@@ -39,6 +40,15 @@ export interface TickReport {
 }
 
 export async function divide(here: Here, options: TickOptions = {}): Promise<TickReport> {
+  try {
+    return await tick(here, options);
+  } catch (error) {
+    if (options.dryRun !== true) cryOut(here, error);
+    throw error;
+  }
+}
+
+async function tick(here: Here, options: TickOptions): Promise<TickReport> {
   const lock = await tryLock(here);
   if (lock === null) return { kind: 'busy', decision: null, outcomes: [] };
   try {
@@ -58,9 +68,9 @@ export async function divide(here: Here, options: TickOptions = {}): Promise<Tic
       readings: sensed.readings,
       lastAt: now,
     });
-    const outcomes = await act(here, genome, decision, { ...options, renew: () => lock.renew() });
-    await express(here, genome);
-    await publish(here, { sensed, throttles: decision.memory.functions, why: reasonsOf(decision), links });
+    const { outcomes, troubles } = await act(here, genome, decision, { ...options, renew: () => lock.renew() });
+    troubles.push(...(await express(here, genome)));
+    await publish(here, { sensed, throttles: decision.memory.functions, why: reasonsOf(decision), links, troubles });
     return { kind: 'done', decision, outcomes };
   } finally {
     await lock.release();
@@ -72,8 +82,26 @@ async function act(
   genome: Genome,
   decision: Decision,
   options: PerformOptions,
-): Promise<readonly string[]> {
-  const outcomes: string[] = [];
-  for (const action of decision.actions) outcomes.push(await perform(here, genome, action, options));
-  return outcomes;
+): Promise<{ outcomes: string[]; troubles: string[] }> {
+  const [outcomes, troubles]: [string[], string[]] = [[], []];
+  for (const action of decision.actions) {
+    try {
+      outcomes.push(await perform(here, genome, action, options));
+    } catch (error) {
+      // The next tick decides it again; this one must still say that the cell lives, and what is in its way.
+      const why = `${action.kind} failed: ${explain(error)}`;
+      outcomes.push(why);
+      troubles.push(why);
+    }
+  }
+  return { outcomes, troubles };
+}
+
+/** A tick that cannot even begin, or end, for want of room on the disk, say: the others are not to take it for dead. */
+function cryOut(here: Here, error: unknown): void {
+  try {
+    repeat(here, `this tick failed: ${explain(error)}`);
+  } catch {
+    // Then silence says it.
+  }
 }

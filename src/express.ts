@@ -10,7 +10,8 @@ import { pulsesOf } from './pulse.ts';
 import { change, direct, trafficOf } from './traffic.ts';
 import { speak } from './voice.ts';
 
-export async function express(here: Here, genome: Genome): Promise<void> {
+/** Gives what could not be said and is said again by the next tick, in words; nothing where all went well. */
+export async function express(here: Here, genome: Genome): Promise<readonly string[]> {
   const lineage = await lineageOf(here);
   await letIn(here);
   const now = here.clock();
@@ -25,8 +26,11 @@ export async function express(here: Here, genome: Genome): Promise<void> {
   try {
     // An authority that certificates are asked of finds us from here on.
     if ((await speak(here)) > 0) await direct(here, genome, lineage);
+    return [];
   } catch (error) {
     // The records stay as they are; the next tick says them again.
-    here.log(`records not changed: ${explain(error)}`);
+    const why = `records not changed: ${explain(error)}`;
+    here.log(why);
+    return [why];
   }
 }

@@ -37,7 +37,8 @@ export async function look(here: Here, genome: Genome, sensed: Sensed, beat: Bea
 }
 
 function openSaga(saga: Saga): OpenSaga {
-  const { id, kind, step, due } = saga;
+  const { id, kind, step, due, lastFailure } = saga;
   const cloud = readyIn(saga);
-  return { id, kind, step, due, ...(cloud === null ? {} : { ready: cloud }) };
+  const failure = lastFailure === null ? {} : { failure: lastFailure };
+  return { id, kind, step, due, ...failure, ...(cloud === null ? {} : { ready: cloud }) };
 }

@@ -272,8 +272,8 @@ export interface TickMemory {
     readonly function: FunctionName | null;
     readonly due: number;
   } | null;
-  /** Failed births in a row, and until when the breaker stays open. */
-  readonly breaker: { readonly failures: number; readonly openUntil: number };
+  /** Failed births in a row, until when the breaker stays open, and what the last failure was. */
+  readonly breaker: { readonly failures: number; readonly openUntil: number; readonly why?: string };
   /** When this was written, to notice that the clock jumped or that ticks were missing. */
   readonly at?: number;
   /** The newest pulse of each cell, and when it arrived here by our own clock. */
@@ -316,6 +316,8 @@ export interface OpenSaga {
   readonly step: string;
   /** When the next step may run: a wait for a TTL, or a retry. */
   readonly due: number;
+  /** Why the step did not come to its end the last time. */
+  readonly failure?: string;
   /** Of a stem cell that is ready: the cloud it is in. It is under way no more, and `due` is when it is looked at again. */
   readonly ready?: string;
 }

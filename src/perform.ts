@@ -182,7 +182,13 @@ async function goOn(here: Here, genome: Genome, saga: Saga, options: PerformOpti
     const division = saga as Mitosis;
     if (division.step !== 'takeBack' && isGone(await lineageOf(here), division.child?.id)) {
       // It died on the way and was fenced: what it had is ours again, and what stood still for it goes on here.
-      Object.assign(division, { step: 'takeBack', due: 0, failures: 0, lastFailure: 'the child died' });
+      Object.assign(division, {
+        step: 'takeBack',
+        due: 0,
+        failures: 0,
+        lastFailure: null,
+        takenBack: 'the child died',
+      });
       await here.journal.save(division);
     }
     const steps = division.step === 'takeBack' ? takingBack(parent) : mitosis(parent);
@@ -191,7 +197,7 @@ async function goOn(here: Here, genome: Genome, saga: Saga, options: PerformOpti
     const enough = outcome.kind === 'failed' && (outcome.failures >= STEP_ATTEMPTS || division.stranded != null);
     if (enough && division.step !== 'takeBack') {
       if (canTakeBack(division, await lineageOf(here))) {
-        Object.assign(division, { step: 'takeBack', due: 0, failures: 0 });
+        Object.assign(division, { step: 'takeBack', due: 0, failures: 0, takenBack: explain(outcome.error) });
         await here.journal.save(division);
         const back = await run(division, takingBack(parent), context);
         if (back.kind === 'done') await noteOutcome(here, genome, false, division);
@@ -220,7 +226,7 @@ async function stemmed(here: Here, genome: Genome, stem: Stem, parent: Parent, c
   if (outcome.kind === 'done') return `stem cell ${stem.id} taken back: ${reason}`;
   if (outcome.failures < STEP_ATTEMPTS || stem.step === 'takeBack') return told(stem, outcome);
   // A machine that did not come up counts as a failed birth; one that died later does not.
-  if (outcome.step !== 'keep') await noteFailure(here, genome);
+  if (outcome.step !== 'keep') await noteFailure(here, genome, explain(outcome.error));
   const ended = await ending(here, stem, explain(outcome.error));
   const back = await run(ended, stemBack(parent), context);
   return back.kind === 'done'
@@ -240,15 +246,16 @@ async function absorbed(here: Here, genome: Genome, saga: Apoptosis, outcome: Ru
   return line;
 }
 
-async function noteFailure(here: Here, genome: Genome): Promise<void> {
+async function noteFailure(here: Here, genome: Genome, why: string): Promise<void> {
   const beat = await beatOf(here);
-  await keepBeat(here, { ...beat, tick: noteBirth(beat.tick, false, here.clock(), genome.rhythm.settle) });
+  await keepBeat(here, { ...beat, tick: noteBirth(beat.tick, false, here.clock(), genome.rhythm.settle, why) });
 }
 
 /** What the breaker learns, and figures for whoever asks how long each phase took. */
 async function noteOutcome(here: Here, genome: Genome, ok: boolean, saga: Mitosis): Promise<void> {
   const beat = await beatOf(here);
-  await keepBeat(here, { ...beat, tick: noteBirth(beat.tick, ok, here.clock(), genome.rhythm.settle) });
+  const why = saga.takenBack;
+  await keepBeat(here, { ...beat, tick: noteBirth(beat.tick, ok, here.clock(), genome.rhythm.settle, why) });
   const { phases, figures, startedAt, birth } = saga;
   await writeAtomic(join(here.home, 'last-division.json'), JSON.stringify({ birth, ok, startedAt, phases, figures }));
 }

@@ -14,6 +14,8 @@ export interface Told {
   readonly throttles: TickMemory['functions'];
   readonly why: string;
   readonly links: readonly LinkResult[];
+  /** What was tried in this tick and failed, in words. */
+  readonly troubles: readonly string[];
 }
 
 /** The reasons of a decision as one line. */
@@ -44,7 +46,7 @@ export function pulsesOf(here: Pick<Here, 'home'>): Readonly<Record<CellId, Puls
   return readPulses(here.home);
 }
 
-export async function publish(here: Here, { sensed, throttles, why, links }: Told): Promise<void> {
+export async function publish(here: Here, { sensed, throttles, why, links, troubles }: Told): Promise<void> {
   const [lineage, genome] = await Promise.all([lineageOf(here), genomeOf(here)]);
   const self = lineage.cells[here.identity.id];
   if (self === undefined) return;
@@ -57,7 +59,7 @@ export async function publish(here: Here, { sensed, throttles, why, links }: Tol
     links: links.filter((link) => link.ok).map((link) => link.cell),
     entries: lineage.folded[self.id] ?? 0,
     frozen: lineage.frozen !== null,
-    why: withNotes(sensed.notes, why),
+    why: withNotes([...troubles, ...sensed.notes], why),
   });
   keepDigest(here.memory);
 }

@@ -12,10 +12,17 @@ const SETTLE_MS = 10_000;
  * hour; a success closes the breaker.
  *
  * @param settle the genome's `rhythm.settle`, ms.
+ * @param why what the failure was, for people.
  */
-export function noteBirth(memory: TickMemory, ok: boolean, now: number, settle: number = SETTLE_MS): TickMemory {
+export function noteBirth(
+  memory: TickMemory,
+  ok: boolean,
+  now: number,
+  settle: number = SETTLE_MS,
+  why?: string | null,
+): TickMemory {
   if (ok) return { ...memory, breaker: { failures: 0, openUntil: 0 } };
   const failures = memory.breaker.failures + 1;
   const pause = Math.min(BREAKER_CAP_MS, settle * 2 ** Math.min(failures, 40));
-  return { ...memory, breaker: { failures, openUntil: now + pause } };
+  return { ...memory, breaker: { failures, openUntil: now + pause, ...(why == null ? {} : { why }) } };
 }

@@ -53,6 +53,10 @@ export function decide(view: View, now: number, random: Random): Decision {
   }
 
   const wanting = homeostasis(view, course, now);
+  const { breaker } = course.memory;
+  if (breaker.openUntil > now && breaker.why !== undefined) {
+    explain(`no birth for ${span(breaker.openUntil - now)}: the last one failed (${breaker.why})`);
+  }
   course.memory = rest(view, { ...course.memory, calmSince: calmSince(view, course.memory, now) }, now);
   const before = course.actions.length;
   upkeep(view, course, now);
@@ -174,7 +178,8 @@ function upkeep(view: View, course: Course, now: number): void {
   }
   const [saga] = [...underWay(view)].sort((a, b) => a.due - b.due || (a.id < b.id ? -1 : 1));
   if (saga !== undefined) {
-    const what = `${saga.kind} at step ${saga.step}`;
+    const failed = saga.failure === undefined ? '' : `, which failed (${saga.failure})`;
+    const what = `${saga.kind} at step ${saga.step}${failed}`;
     // A stem cell that is here no more is not waited for: what the journal holds of it is cleared away.
     const wait = isReady(saga) ? 0 : saga.due - now;
     // A saga waits for a TTL or a retry; longer than that, it is the clock that went back.

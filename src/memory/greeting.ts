@@ -9,7 +9,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { replaceFile } from '../effects/replace.ts';
+import { replaceInAnyCase } from '../effects/replace.ts';
 import { CellError } from '../errors.ts';
 import { doorOf } from './door.ts';
 import type { Memory } from './memory.ts';
@@ -33,7 +33,7 @@ export function digestOf(memory: Pick<Memory, 'home' | 'dir'>): string {
 
 /** Keeps the digest where the shell finds it. Called after whatever may have changed it. */
 export function keepDigest(memory: Pick<Memory, 'home' | 'dir'>): void {
-  replaceFile(join(doorOf(memory.home), 'digest'), `${digestOf(memory)}\n`);
+  replaceInAnyCase(join(doorOf(memory.home), 'digest'), `${digestOf(memory)}\n`);
 }
 
 /** The first line of a stream; what came behind it is put back. Throws SYNC_FAILED or TIMEOUT. */

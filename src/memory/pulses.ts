@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import type { Identity } from '../effects/keys.ts';
 import { verify } from '../effects/keys.ts';
 import { readPlain } from '../effects/owner.ts';
-import { replaceFile } from '../effects/replace.ts';
+import { replaceInAnyCase } from '../effects/replace.ts';
 import { CellError } from '../errors.ts';
 import type { CellId, Lineage, PublicKey, Pulse } from '../model.ts';
 import { canonical } from './entry.ts';
@@ -99,7 +99,7 @@ function shapeOf(value: unknown): string | null {
 function keep(home: string, pulse: Pulse): void {
   mkdirSync(folderOf(home), { recursive: true });
   // Not flushed: after a power cut an older pulse, or none, is as good.
-  replaceFile(fileOf(home, pulse.cell), `${canonical(pulse)}\n`, 0o644, false);
+  replaceInAnyCase(fileOf(home, pulse.cell), `${canonical(pulse)}\n`);
 }
 
 function kept(home: string): CellId[] {
