@@ -18,6 +18,8 @@ export interface Ground {
   places(ttlMs: number): string;
   readonly dns: { readonly address: string; readonly port: number };
   readonly httpPort: number;
+  /** How many times longer than on local machines a drill waits for a thing: real ones boot, and come over SSH. */
+  readonly patience: number;
   /** On top of the environment of the CLI. */
   readonly env: Readonly<Record<string, string>>;
   /** What the drill's functions share over all machines, where there is such a thing; see functions/server.js. */
@@ -49,6 +51,7 @@ export async function localGround(runtime: 'host' | 'none' = 'host'): Promise<Gr
 dns: { provider: local, port: ${port}, ttl: ${ttlMs}ms }`,
     dns: { address: '127.0.0.1', port },
     httpPort: 8080,
+    patience: 1,
     env: { TMPDIR: tmp },
     meeting: { aloneAt: `${base}.254:7999`, trace: join(folder, 'trace'), sick: join(folder, 'sick') },
     rootOf: ({ reach }) => reach.root,

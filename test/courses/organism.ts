@@ -189,11 +189,12 @@ export async function newOrganism(options: Options = {}, on_: () => Promise<Grou
       return load;
     },
     async until(what, look, within = 30_000, every = 150) {
-      const end = Date.now() + within;
+      const patience = within * ground.patience;
+      const end = Date.now() + patience;
       for (;;) {
         const found = await look();
         if (found !== false) return found;
-        if (Date.now() > end) throw new Error(`not within ${within} ms: ${what}\n${await told(organism)}`);
+        if (Date.now() > end) throw new Error(`not within ${patience} ms: ${what}\n${await told(organism)}`);
         await sleep(every);
       }
     },

@@ -5,8 +5,8 @@ import { newOrganism } from '../courses/organism.ts';
 import { labGround } from './ground.ts';
 import { KNOT, NSPAWN, needs } from './needs.ts';
 
-const OCTET = 141;
-const TIMEOUT = 400_000;
+const OCTET = 171;
+const TIMEOUT = 900_000;
 
 describe.skipIf(needs('deaths', NSPAWN, KNOT))('a power cut of the child', () => {
   test.for([

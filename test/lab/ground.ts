@@ -50,6 +50,7 @@ export async function labGround(octet: number, quota = MAX_CELLS): Promise<LabGr
     places,
     dns: { address: knot.address, port: knot.port },
     httpPort: 80,
+    patience: 4,
     env: {},
     // Machines share nothing that a program could meet itself at; whether it runs twice is told by their processes.
     meeting: { aloneAt: '', trace: '', sick: '' },

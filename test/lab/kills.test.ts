@@ -5,7 +5,7 @@ import { newOrganism } from '../courses/organism.ts';
 import { labGround } from './ground.ts';
 import { KNOT, NSPAWN, needs } from './needs.ts';
 
-const OCTET = 140;
+const OCTET = 170;
 const TIMEOUT = 400_000;
 
 describe.skipIf(needs('kills', NSPAWN, KNOT))('SIGKILL in and after every step', () => {
