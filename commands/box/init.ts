@@ -9,7 +9,7 @@ export default class BoxInit extends CellCommand {
   static override summary = 'Make this Linux computer a box: a small cloud of systemd-nspawn machines.';
   static override description = 'Needs root, here only. Interrupted anywhere, the same command goes on.';
   static override examples = [
-    { command: '<%= config.bin %> box init', description: 'Debian 13 machines on 10.88.0.0/24' },
+    { command: '<%= config.bin %> box init', description: 'Debian 13 machines on 10.77.0.0/24' },
     { command: '<%= config.bin %> box init --packages haproxy,postgresql', description: 'with more in the image' },
     { command: '<%= config.bin %> box init --image debian-12 --suite bookworm', description: 'one more image' },
   ];
@@ -21,7 +21,7 @@ export default class BoxInit extends CellCommand {
     packages: Flags.string({ description: 'more packages for the image, by commas', helpValue: 'A,B' }),
     base: Flags.string({ description: 'a root that is there already, copied instead of made', helpValue: 'FOLDER' }),
     bridge: Flags.string({ description: 'the bridge the machines are on', default: 'cellbr0', helpValue: 'NAME' }),
-    network: Flags.string({ description: "the bridge's address and network", default: '10.88.0.1/24' }),
+    network: Flags.string({ description: "the bridge's address and network", default: '10.77.0.1/24' }),
     dns: Flags.string({ description: 'the name server that machines are told', helpValue: 'ADDRESS' }),
   };
 

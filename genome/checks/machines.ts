@@ -24,7 +24,7 @@ function checkReach(genome: Genome, name: string, { box }: Box, report: Report):
       code: 'box-on-loopback',
       at,
       message: `${box.address} is each machine itself, so no cell but the first could be made`,
-      expected: "an address of the box that its machines reach, such as the bridge's: 10.88.0.1",
+      expected: "an address of the box that its machines reach, such as the bridge's: 10.77.0.1",
       because: [['body', 'maxCells']],
     });
   }

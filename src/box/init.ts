@@ -8,7 +8,7 @@ import { checkedDir, imagesOf, readBox, writeBox } from './files.ts';
 import { run } from './host.ts';
 import { ensureImage, type ImageWish } from './image.ts';
 import { type Box, startMachines } from './machines.ts';
-import { parseNetwork } from './network.ts';
+import { parseNetwork, taken } from './network.ts';
 import { linuxHost } from './power.ts';
 import { type BoxFile, BRIDGE } from './words.ts';
 
@@ -45,6 +45,7 @@ export async function initBox(wish: InitWish): Promise<BoxMade> {
   mkdirSync(join(dir, 'locks'), { recursive: true });
   const box: BoxFile = { v: 1, bridge, network, dns };
   refuseToMove(dir, box);
+  await refuseTaken(box);
   writeBox(dir, box);
   await ensureBridge(box);
   const made = await ensureImage(dir, wish.image, wish.log);
@@ -61,6 +62,15 @@ function refuseToMove(dir: string, box: BoxFile): void {
   throw new CellError('NOT_ALLOWED', `The box at ${dir} has another network`, {
     why: `it is ${before.network} on ${before.bridge}, and its machines have addresses there`,
     suggestion: `Say --network ${before.network} --bridge ${before.bridge}, or make another box with --dir.`,
+  });
+}
+
+/** Throws NOT_ALLOWED where the network is another interface's, too: its machines would not be reached. */
+async function refuseTaken({ bridge, network }: BoxFile): Promise<void> {
+  const other = taken(parseNetwork(network), bridge, await run('ip', ['-o', '-4', 'address', 'show']));
+  if (other === null) return;
+  throw new CellError('NOT_ALLOWED', `Part of the network ${network} is on the interface ${other} already`, {
+    suggestion: 'Give the machines a network of their own: --network 10.N.0.1/24.',
   });
 }
 

@@ -15,13 +15,13 @@ export interface Network {
 const toNumber = (address: string) => address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
 const toText = (value: number) => [24, 16, 8, 0].map((bits) => Math.floor(value / 2 ** bits) % 256).join('.');
 
-/** `10.88.0.1/24`. Throws USAGE. */
+/** `10.77.0.1/24`. Throws USAGE. */
 export function parseNetwork(text: string): Network {
   const [, gateway = '', bits = ''] = /^([\d.]+)\/(\d{1,2})$/.exec(text) ?? [];
   const prefix = Number(bits);
   if (!isIPv4(gateway) || prefix < 16 || prefix > 29) {
     throw new CellError('USAGE', `${text} is no network for machines`, {
-      why: 'expected an address of the box and 16 to 29 bits, such as 10.88.0.1/24',
+      why: 'expected an address of the box and 16 to 29 bits, such as 10.77.0.1/24',
     });
   }
   const size = 2 ** (32 - prefix);
@@ -47,4 +47,19 @@ export function* candidates({ gateway, first, last }: Network, id: string): Gene
     const address = toText(first + ((from + step) % count));
     if (address !== gateway) yield address;
   }
+}
+
+/**
+ * Another interface of this computer with an address in the network, as `ip -o -4 address` prints them, or null: packets for
+ * the machines would be sent there.
+ */
+export function taken(network: Network, bridge: string, shown: string): string | null {
+  for (const line of shown.split('\n')) {
+    const [, name = '', address = '', bits = ''] = /^\d+: (\S+) +inet ([\d.]+)(?:\/(\d+))?/.exec(line) ?? [];
+    if (name === '' || name === bridge) continue;
+    const size = 2 ** (32 - (bits === '' ? 32 : Number(bits)));
+    const start = Math.floor(toNumber(address) / size) * size;
+    if (start <= network.last && network.first <= start + size - 1) return name;
+  }
+  return null;
 }

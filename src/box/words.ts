@@ -32,7 +32,7 @@ export const LARGEST_REQUEST = 32 * 1024;
 export interface BoxFile {
   readonly v: 1;
   readonly bridge: string;
-  /** The bridge's own address and its network: `10.88.0.1/24`. */
+  /** The bridge's own address and its network: `10.77.0.1/24`. */
   readonly network: string;
   /** The name server machines are told, or null for none. */
   readonly dns: string | null;

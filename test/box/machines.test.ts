@@ -34,7 +34,7 @@ describe('a machine', () => {
     const made = await create('b1', { cpus: 2, memory: 1e9 });
     expect(made).toMatchObject({ id: 'lab-b1', organism: 'lab', birth: 'b1', running: true, power: 'on', cpus: 2 });
     const read = (path: string) => readFileSync(join(rootOf('lab-b1'), path), 'utf8');
-    expect(read('etc/systemd/network/10-cell.network')).toContain(`Address=${made.address}/24\nGateway=10.88.0.1`);
+    expect(read('etc/systemd/network/10-cell.network')).toContain(`Address=${made.address}/24\nGateway=10.77.0.1`);
     expect(read('etc/hostname')).toBe('lab-b1\n');
     expect(read('etc/machine-id')).toMatch(/^[0-9a-f]{32}\n$/);
     expect(read('root/.ssh/authorized_keys')).toBe(`${yard.order('b1').imprintKey}\n`);
@@ -120,7 +120,7 @@ describe('the quota', () => {
 describe('addresses', () => {
   test('are each of one machine, until none is left', async () => {
     yard.close();
-    yard = openYard('10.88.0.1/29');
+    yard = openYard('10.77.0.1/29');
     const made = await Promise.all(['b1', 'b2', 'b3', 'b4', 'b5'].map((birth) => create(birth)));
     expect(new Set(made.map(({ address }) => address)).size).toBe(5);
     await expect(create('b6')).rejects.toMatchObject({ code: 'PROVIDER_REFUSED' });
@@ -130,10 +130,10 @@ describe('addresses', () => {
 
   test('of a machine that never came to be are taken over', async () => {
     yard.close();
-    yard = openYard('10.88.0.1/29');
+    yard = openYard('10.77.0.1/29');
     mkdirSync(join(yard.dir, 'addresses'));
-    for (let last = 2; last <= 6; last++) writeFileSync(join(yard.dir, `addresses/10.88.0.${last}`), `lab-dead${last}`);
-    expect((await create('b1')).address).toMatch(/^10\.88\.0\.[2-6]$/);
+    for (let last = 2; last <= 6; last++) writeFileSync(join(yard.dir, `addresses/10.77.0.${last}`), `lab-dead${last}`);
+    expect((await create('b1')).address).toMatch(/^10\.77\.0\.[2-6]$/);
   });
 });
 

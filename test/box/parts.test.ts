@@ -9,7 +9,7 @@ import { allow, rightLine, withRight } from '../../src/box/allow.ts';
 import { hierarchies } from '../../src/box/cgroups.ts';
 import { checkedDir, writeBox } from '../../src/box/files.ts';
 import { mountsBelow } from '../../src/box/host.ts';
-import { candidates, parseNetwork } from '../../src/box/network.ts';
+import { candidates, parseNetwork, taken } from '../../src/box/network.ts';
 import { nspawnArguments } from '../../src/box/power.ts';
 import { organismOf } from '../../src/box/words.ts';
 import { generateHostKey } from '../../src/effects/keys.ts';
@@ -18,21 +18,36 @@ describe('a network', () => {
   test('gives every address but its own, the first and the last, each once, from where the id says', () => {
     fc.assert(
       fc.property(fc.integer({ min: 24, max: 29 }), fc.integer({ min: 1, max: 6 }), fc.string(), (prefix, own, id) => {
-        const all = [...candidates(parseNetwork(`10.88.0.${own}/${prefix}`), id)];
+        const all = [...candidates(parseNetwork(`10.77.0.${own}/${prefix}`), id)];
         expect(new Set(all).size).toBe(2 ** (32 - prefix) - 3);
-        expect(all.filter((address) => !isIPv4(address) || !address.startsWith('10.88.0.'))).toEqual([]);
-        for (const not of [own, 0, 2 ** (32 - prefix) - 1]) expect(all).not.toContain(`10.88.0.${not}`);
-        expect([...candidates(parseNetwork(`10.88.0.${own}/${prefix}`), id)]).toEqual(all);
+        expect(all.filter((address) => !isIPv4(address) || !address.startsWith('10.77.0.'))).toEqual([]);
+        for (const not of [own, 0, 2 ** (32 - prefix) - 1]) expect(all).not.toContain(`10.77.0.${not}`);
+        expect([...candidates(parseNetwork(`10.77.0.${own}/${prefix}`), id)]).toEqual(all);
       }),
     );
-    const first = ['b1', 'b2', 'b3'].map((id) => candidates(parseNetwork('10.88.0.1/16'), id).next().value);
+    const first = ['b1', 'b2', 'b3'].map((id) => candidates(parseNetwork('10.77.0.1/16'), id).next().value);
     expect(new Set(first).size).toBe(3);
   });
 
-  test.each(['10.88.0.0/24', '10.88.0.255/24', '10.88.0.1', '10.88.0.1/8', '10.88.0.300/24', 'fd00::1/64', ''])(
+  test.each(['10.77.0.0/24', '10.77.0.255/24', '10.77.0.1', '10.77.0.1/8', '10.77.0.300/24', 'fd00::1/64', ''])(
     'is not %j',
     (text) => expect(() => parseNetwork(text)).toThrow(expect.objectContaining({ code: 'USAGE' })),
   );
+});
+
+test.each([
+  ['10.77.0.9/24', 'eth0'],
+  ['10.77.0.1/32', 'eth0'],
+  ['10.0.0.1/8', 'eth0'],
+  ['10.77.0.200/25', 'eth0'],
+  ['10.77.1.1/24', null],
+  ['10.76.0.1/16', null],
+  ['192.0.2.2/24', null],
+])('a network of machines beside %s is taken by %s', (address, by) => {
+  const line = (name: string, of: string) =>
+    `2: ${name}    inet ${of} brd 192.0.2.255 scope global ${name}\\       valid_lft forever`;
+  const shown = [line('lo', '127.0.0.1/8'), line('cellbr0', '10.77.0.1/24'), line('eth0', address), ''].join('\n');
+  expect(taken(parseNetwork('10.77.0.1/24'), 'cellbr0', shown)).toBe(by);
 });
 
 test.each(['relative', '/a b', '/a:b', '/a,b', '/a/../b', '/', "/a'b"])('%j cannot be the folder of a box', (dir) => {
@@ -79,7 +94,7 @@ describe('allowing an organism', () => {
   beforeEach(() => {
     dir = mkdtempSync(join(tmpdir(), 'cell-allow-'));
     mkdirSync(at('locks'));
-    writeBox(dir, { v: 1, bridge: 'cellbr0', network: '10.88.0.1/24', dns: null });
+    writeBox(dir, { v: 1, bridge: 'cellbr0', network: '10.77.0.1/24', dns: null });
     writeFileSync(at('host.pub'), `${generateHostKey().publicKey} root@box\n`);
   });
   afterEach(() => rmSync(dir, { recursive: true, force: true }));

@@ -117,6 +117,8 @@ test('whatever is asked, nothing happens outside of the organism', { timeout: 60
     fc.json(),
     nasty,
     fc.record({ birth: nasty }).map((it) => JSON.stringify(it)),
+    // What is meant as it should be, so that there are machines to go wrong with.
+    fc.constantFrom('b1', 'b2', 'b3').map((birth) => JSON.stringify(yard.order(birth))),
     fc
       .record({ birth: nasty, parent: nasty, cloud: nasty, image: nasty, imprintKey: nasty, memory: fc.anything() })
       .map((it) => JSON.stringify({ ...yard.order('b1'), ...it })),

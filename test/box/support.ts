@@ -20,7 +20,7 @@ export interface Yard extends Box {
 
 const KEYS = { hostKey: generateHostKey().privatePem, imprintKey: generateHostKey().publicKey };
 
-export function openYard(network = '10.88.0.1/24'): Yard {
+export function openYard(network = '10.77.0.1/24'): Yard {
   const dir = join(mkdtempSync(join(tmpdir(), 'cell-box-')), 'box');
   mkdirSync(join(dir, 'images', 'debian-13'), { recursive: true });
   mkdirSync(join(dir, 'machines'));

@@ -44,8 +44,8 @@ describe('the provider', () => {
   });
 
   test('knows the way to a machine from its outputs', () => {
-    const reach = { address: '10.88.0.9', sshPort: 22, httpPort: 80, user: 'root', root: '' };
-    expect(nspawnCompute.reach({ machine: { address: '10.88.0.9' } })).toEqual(reach);
+    const reach = { address: '10.77.0.9', sshPort: 22, httpPort: 80, user: 'root', root: '' };
+    expect(nspawnCompute.reach({ machine: { address: '10.77.0.9' } })).toEqual(reach);
     expect(() => nspawnCompute.reach({})).toThrow('no machine');
   });
 });
