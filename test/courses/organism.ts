@@ -42,6 +42,8 @@ export interface Options {
   readonly deadAfter?: string;
   readonly maxCells?: number;
   readonly stemCells?: number;
+  /** What functions keep moves by hooks (functions/dump.js), not as files. */
+  readonly dumps?: boolean;
   /** The Node that functions run on; that of their machines when left out. */
   readonly node?: string;
 }
@@ -267,15 +269,16 @@ async function told(organism: Organism): Promise<string> {
 
 function genome(
   { places, meeting }: Ground,
-  { heartbeat, deadAfter, maxCells, stemCells, node = 'node' }: Options,
+  { heartbeat, deadAfter, maxCells, stemCells, node = 'node', dumps = false }: Options,
 ): string {
+  const hooks = dumps ? [`dump: ${node} dump.js`, `restore: ${node} restore.js`] : [];
   const common = (name: string, alone: string) => `
   ${name}:
     run: exec ${node} server.js
     source: ./functions
     domain: ${name}.${ORGANISM}.test
     health: { http: /health, every: 500ms, timeout: 2s, within: 4s }
-    data: [./data]
+    data: [${dumps ? '' : './data'}]
     env: { ALONE_AT: '${alone}', TRACE: '${meeting.trace}', SICK: '${meeting.sick}' }`;
   return `organism: ${ORGANISM}
 zone: ${ORGANISM}.test
@@ -285,10 +288,11 @@ healing: { suspectAfter: 2s, deadAfter: ${deadAfter ?? '60s'}, aloneAfter: 5m }
 ${places(TTL_MS)}
 functions:${common('web', meeting.aloneAt)}
     divide: delegate
+    handover: { ${hooks.join(', ')} }
 ${common('api', '')}
     port: ${API_PORT}
     divide: replicate
-    handover: { merge: ${node} merge.js }
+    handover: { ${[...hooks, `merge: ${node} merge.js`].join(', ')} }
 `;
 }
 

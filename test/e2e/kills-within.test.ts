@@ -67,11 +67,15 @@ function killWithin(organism: Organism, cell: Cell, afterMs: number): Killer {
   };
 }
 
-test.concurrent.for(['web', 'api'])(
-  '%s moves and comes home, killed within every step',
+test.concurrent.for([
+  ['web', 'as files'],
+  ['api', 'as files'],
+  ['web', 'by its dumps'],
+] as const)(
+  '%s moves and comes home %s, killed within every step',
   { timeout: 300_000 },
-  async (name, { onTestFinished }) => {
-    const organism = await newOrganism();
+  async ([name, how], { onTestFinished }) => {
+    const organism = await newOrganism({ dumps: how === 'by its dumps' });
     onTestFinished(organism.close);
     const drill = await begin(organism);
     const { first } = drill;
