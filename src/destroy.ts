@@ -75,7 +75,7 @@ async function destroyBody(here: Here, genome: Genome, lineage: Lineage, cell: C
     }
     await unmake(here, genome, cell.birth);
   } catch (error) {
-    here.log(`${cell.name}: its stack could not be used (${explain(error)}); removing it by its tags`);
+    here.log(`${cell.name}: its stack could not be used (${explain(error)}); removing it by its tags`, 'warning');
   }
 }
 

@@ -9,6 +9,7 @@
  *   6 act       one exhaustive switch (perform.ts)
  *   7 express   routes, records, doors and where-abouts as the lineage now says
  *   8 pulse     say so
+ *   9 leave     metrics for whoever watches (leave.ts)
  */
 import type { Genome } from '../genome/schema.ts';
 import { beatOf, keepBeat } from './beat.ts';
@@ -16,9 +17,11 @@ import { decide, decideNow } from './decide/decide.ts';
 import { explain } from './errors.ts';
 import { express } from './express.ts';
 import { genomeOf, type Here, lineageOf } from './here.ts';
+import { leaveMetrics } from './leave.ts';
 import { tryLock } from './lock.ts';
 import { look } from './look.ts';
-import type { Decision, FunctionName } from './model.ts';
+import type { Action, Decision, FunctionName } from './model.ts';
+import { type Outcome, wrong } from './outcome.ts';
 import { type PerformOptions, perform } from './perform.ts';
 import { publish, reasonsOf, repeat } from './pulse.ts';
 import { senseAll } from './sense.ts';
@@ -30,6 +33,9 @@ export interface TickOptions extends PerformOptions {
   readonly dryRun?: boolean;
   /** Divide because of this function, without waiting for pressure. */
   readonly now?: FunctionName;
+  /** Told before an action is done, and what came of it. */
+  readonly onAction?: (action: Action) => void;
+  readonly onOutcome?: (outcome: Outcome) => void;
 }
 
 export interface TickReport {
@@ -49,6 +55,7 @@ export async function divide(here: Here, options: TickOptions = {}): Promise<Tic
 }
 
 async function tick(here: Here, options: TickOptions): Promise<TickReport> {
+  const began = performance.now();
   const lock = await tryLock(here);
   if (lock === null) return { kind: 'busy', decision: null, outcomes: [] };
   try {
@@ -70,8 +77,13 @@ async function tick(here: Here, options: TickOptions): Promise<TickReport> {
     });
     const { outcomes, troubles } = await act(here, genome, decision, { ...options, renew: () => lock.renew() });
     troubles.push(...(await express(here, genome)));
-    await publish(here, { sensed, throttles: decision.memory.functions, why: reasonsOf(decision), links, troubles });
-    return { kind: 'done', decision, outcomes };
+    const throttles = decision.memory.functions;
+    const pulse = await publish(here, { sensed, throttles, why: reasonsOf(decision), links, troubles });
+    const events = outcomes.flatMap(({ event }) => event ?? []);
+    const sagas = outcomes.length === 0 ? view.sagas : await here.journal.open();
+    const tookMs = performance.now() - began;
+    await leaveMetrics(here, genome, { pulse, decision, sensed, sagas, links, events, tookMs });
+    return { kind: 'done', decision, outcomes: outcomes.map(({ line }) => line) };
   } finally {
     await lock.release();
   }
@@ -81,18 +93,19 @@ async function act(
   here: Here,
   genome: Genome,
   decision: Decision,
-  options: PerformOptions,
-): Promise<{ outcomes: string[]; troubles: string[] }> {
-  const [outcomes, troubles]: [string[], string[]] = [[], []];
+  options: TickOptions,
+): Promise<{ outcomes: readonly Outcome[]; troubles: string[] }> {
+  const [outcomes, troubles]: [Outcome[], string[]] = [[], []];
   for (const action of decision.actions) {
-    try {
-      outcomes.push(await perform(here, genome, action, options));
-    } catch (error) {
+    options.onAction?.(action);
+    const outcome = await perform(here, genome, action, options).catch((error: unknown) => {
       // The next tick decides it again; this one must still say that the cell lives, and what is in its way.
       const why = `${action.kind} failed: ${explain(error)}`;
-      outcomes.push(why);
       troubles.push(why);
-    }
+      return wrong(why);
+    });
+    options.onOutcome?.(outcome);
+    outcomes.push(outcome);
   }
   return { outcomes, troubles };
 }

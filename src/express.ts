@@ -30,7 +30,7 @@ export async function express(here: Here, genome: Genome): Promise<readonly stri
   } catch (error) {
     // The records stay as they are; the next tick says them again.
     const why = `records not changed: ${explain(error)}`;
-    here.log(why);
+    here.log(why, 'warning');
     return [why];
   }
 }

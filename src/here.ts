@@ -14,6 +14,7 @@ import { type Identity, loadIdentity } from './effects/keys.ts';
 import { CellError } from './errors.ts';
 import { type Journal, journalIn } from './journal.ts';
 import { type Layout, layout } from './layout.ts';
+import { type Log, logTo } from './log.ts';
 import { checkoutGenome } from './memory/genome.ts';
 import { keepDigest } from './memory/greeting.ts';
 import { type Memory, openMemory } from './memory/memory.ts';
@@ -27,8 +28,8 @@ export interface Here {
   readonly journal: Journal;
   readonly clock: () => number;
   readonly random: Random;
-  /** One line for people, on stderr. */
-  readonly log: (line: string) => void;
+  /** One line for people, on stderr or in the journal, with what programs look for in it. */
+  readonly log: Log;
 }
 
 /** What providers need, by what it is for. Kept in `credentials.json`, mode 0600, never in git in the clear. */
@@ -50,7 +51,7 @@ export function hasHome(home: string): boolean {
 /** Opens a home. Throws HOME_MISSING where there is none. */
 export async function openHome(
   home: string,
-  log: Here['log'] = (line) => process.stderr.write(`${line}\n`),
+  log: Here['log'] = logTo((text) => process.stderr.write(text), false),
 ): Promise<Here> {
   if (!hasHome(home)) {
     throw new CellError('HOME_MISSING', `There is no organism at ${home}`, {

@@ -77,6 +77,6 @@ async function runLink(
     run: gene.link[way],
     env: { CELL_PEER: cell.name, CELL_PEER_ID: peer, CELL_PEER_URL: url },
   });
-  if (!result.ok) here.log(`link ${way} of ${name} with ${cell.name}: ${result.why}`);
+  if (!result.ok) here.log(`link ${way} of ${name} with ${cell.name}: ${result.why}`, 'warning', { function: name });
   return result.ok;
 }

@@ -18,6 +18,7 @@ import { newSaga, type RunContext, type RunOutcome, run, type Saga } from './jou
 import { ALIVE_EVERY_MS, STEP_ATTEMPTS } from './limits.ts';
 import { canTakeBack, mitosis, takingBack } from './mitosis.ts';
 import type { Action, Lineage } from './model.ts';
+import { fine, type Outcome, wrong } from './outcome.ts';
 import { cellDonor, parentOf } from './parent.ts';
 import { repeat } from './pulse.ts';
 import type { Apoptosis, Making, Mitosis, Parent, Stem } from './saga.ts';
@@ -28,8 +29,8 @@ export interface PerformOptions extends Pick<RunContext, 'afterStep' | 'beforeRe
   readonly renew?: () => boolean;
 }
 
-/** Does what a decision asks for; gives one line that says how it went. Never throws for what may fail in a world. */
-export async function perform(here: Here, genome: Genome, action: Action, options: PerformOptions): Promise<string> {
+/** Does what a decision asks for; says how it went. Never throws for what may fail in a world. */
+export async function perform(here: Here, genome: Genome, action: Action, options: PerformOptions): Promise<Outcome> {
   switch (action.kind) {
     case 'throttle':
       return throttle(here, genome, action.function, action.level);
@@ -45,15 +46,15 @@ export async function perform(here: Here, genome: Genome, action: Action, option
     case 'release': {
       const stem = await stemIn(here, action.birth);
       return stem === null
-        ? `nothing to release: ${action.birth}`
+        ? fine(`nothing to release: ${action.birth}`)
         : goOn(here, genome, await ending(here, stem, action.why), options);
     }
     case 'bake':
-      return bake(here, genome, action.cloud, action.birth);
+      return fine(await bake(here, genome, action.cloud, action.birth));
     case 'wilt':
       await say(here, { kind: 'wilt', why: action.why });
       await letIn(here);
-      return `wilting: ${action.why}`;
+      return fine(`wilting: ${action.why}`);
     case 'absorb': {
       const child = (await lineageOf(here)).cells[action.child];
       const saga: Apoptosis = {
@@ -66,30 +67,30 @@ export async function perform(here: Here, genome: Genome, action: Action, option
       return goOn(here, genome, saga, options);
     }
     case 'fence':
-      return fence(here, genome, action.child, action.why);
+      return wrong(await fence(here, genome, action.child, action.why), 'fence');
     case 'reclaim':
-      return reclaim(here, genome, action.birth, action.why);
+      return wrong(await reclaim(here, genome, action.birth, action.why));
     case 'resume': {
       const saga = (await here.journal.open()).find((open) => open.id === action.saga);
-      return saga === undefined ? `nothing to resume: ${action.saga}` : goOn(here, genome, saga, options);
+      return saga === undefined ? fine(`nothing to resume: ${action.saga}`) : goOn(here, genome, saga, options);
     }
     default:
       return action satisfies never;
   }
 }
 
-async function throttle(here: Here, genome: Genome, name: string, level: number): Promise<string> {
+async function throttle(here: Here, genome: Genome, name: string, level: number): Promise<Outcome> {
   const hook = genome.functions[name]?.throttle;
   const command = level === 0 ? (hook?.relax ?? hook?.run) : hook?.run;
-  if (command === undefined) return `${name} has no throttle`;
+  if (command === undefined) return fine(`${name} has no throttle`);
   const result = await runThrottle({ layout: here.layout, function: name, run: command }, level);
-  return result.ok ? `${name} throttled to ${level}` : result.why;
+  return result.ok ? fine(`${name} throttled to ${level}`) : wrong(result.why);
 }
 
 type Division = Extract<Action, { kind: 'divide' }>;
 
 /** With a stem cell where there is one that answers; one that does not is given up, and pays for another machine. */
-async function divideInto(here: Here, genome: Genome, action: Division, options: PerformOptions): Promise<string> {
+async function divideInto(here: Here, genome: Genome, action: Division, options: PerformOptions): Promise<Outcome> {
   const stem = action.stem === undefined ? null : await stemIn(here, action.stem);
   if (stem === null) return goOn(here, genome, await conceive(here, action), options);
   const parent = await parentOf(here, genome, cellDonor(here, genome));
@@ -99,9 +100,9 @@ async function divideInto(here: Here, genome: Genome, action: Division, options:
     await here.journal.save(division);
     return goOn(here, genome, division, options);
   }
-  const line = await goOn(here, genome, await ending(here, stem, 'it does not answer'), options);
+  const outcome = await goOn(here, genome, await ending(here, stem, 'it does not answer'), options);
   const left = (await lineageOf(here)).cells[here.identity.id]?.budget ?? 0;
-  return left < 1 ? line : goOn(here, genome, await conceive(here, action), options);
+  return left < 1 ? outcome : goOn(here, genome, await conceive(here, action), options);
 }
 
 async function stemIn(here: Here, birth: string): Promise<Stem | null> {
@@ -147,7 +148,7 @@ export function keyPair(): Making['imprintKey'] {
 }
 
 /** Takes a saga as far as it goes now. */
-async function goOn(here: Here, genome: Genome, saga: Saga, options: PerformOptions): Promise<string> {
+async function goOn(here: Here, genome: Genome, saga: Saga, options: PerformOptions): Promise<Outcome> {
   const goesOn = () => {
     if (options.renew?.() === false) throw new CellError('TIMEOUT', 'This tick took so long that another took over');
   };
@@ -168,13 +169,13 @@ async function goOn(here: Here, genome: Genome, saga: Saga, options: PerformOpti
       goesOn();
       heard = here.clock();
       if (ms === null) repeat(here, `${saga.kind}: ${step} (${saga.id})`);
-      else here.log(`${saga.id} ${step}: ${ms} ms`);
+      else here.log(`${saga.kind}: ${step} done`, 'notice', { saga: saga.id, ms });
     },
   };
   try {
     if (saga.kind === 'absorb' && isGone(await lineageOf(here), (saga as Apoptosis).child)) {
       await here.journal.remove(saga.id);
-      return `${saga.kind} ${saga.id} ended: it is gone`;
+      return fine(`${saga.kind} ${saga.id} ended: it is gone`);
     }
     if (saga.kind === 'absorb')
       return await absorbed(here, genome, saga as Apoptosis, await run(saga as Apoptosis, apoptosis(parent), context));
@@ -201,7 +202,8 @@ async function goOn(here: Here, genome: Genome, saga: Saga, options: PerformOpti
         await here.journal.save(division);
         const back = await run(division, takingBack(parent), context);
         if (back.kind === 'done') await noteOutcome(here, genome, false, division);
-        return `division ${saga.id} taken back at ${outcome.step}: ${explain(outcome.error)}`;
+        const line = `division ${saga.id} taken back at ${outcome.step}: ${explain(outcome.error)}`;
+        return wrong(line, back.kind === 'done' ? 'failedBirth' : undefined);
       }
     }
     return told(saga, outcome);
@@ -214,28 +216,31 @@ function isGone(lineage: Lineage, id: string | undefined): boolean {
   return id !== undefined && lineage.cells[id]?.state === 'gone';
 }
 
-async function stemmed(here: Here, genome: Genome, stem: Stem, parent: Parent, context: RunContext): Promise<string> {
+async function stemmed(here: Here, genome: Genome, stem: Stem, parent: Parent, context: RunContext): Promise<Outcome> {
   const attempts = (await lineageOf(here)).cells[here.identity.id]?.attempts ?? [];
   if (stem.step !== 'reserve' && stem.step !== 'takeBack' && !attempts.includes(stem.birth)) {
     await here.journal.remove(stem.id);
-    return `stem cell ${stem.id} ended: nothing is open for it`;
+    return fine(`stem cell ${stem.id} ended: nothing is open for it`);
   }
   const reason = stem.lastFailure;
   const outcome = await run(stem, stem.step === 'takeBack' ? stemBack(parent) : stemSteps(parent), context);
-  if (outcome.kind === 'waiting') return `stem cell ${stem.id} is ready`;
-  if (outcome.kind === 'done') return `stem cell ${stem.id} taken back: ${reason}`;
+  if (outcome.kind === 'waiting') return fine(`stem cell ${stem.id} is ready`);
+  if (outcome.kind === 'done') return fine(`stem cell ${stem.id} taken back: ${reason}`);
   if (outcome.failures < STEP_ATTEMPTS || stem.step === 'takeBack') return told(stem, outcome);
   // A machine that did not come up counts as a failed birth; one that died later does not.
   if (outcome.step !== 'keep') await noteFailure(here, genome, explain(outcome.error));
   const ended = await ending(here, stem, explain(outcome.error));
   const back = await run(ended, stemBack(parent), context);
   return back.kind === 'done'
-    ? `stem cell ${stem.id} taken back at ${outcome.step}: ${explain(outcome.error)}`
+    ? wrong(
+        `stem cell ${stem.id} taken back at ${outcome.step}: ${explain(outcome.error)}`,
+        outcome.step === 'keep' ? undefined : 'failedBirth',
+      )
     : told(ended, back);
 }
 
 /** A child that dies while it is taken in is fenced: there is nobody left to hand anything back. */
-async function absorbed(here: Here, genome: Genome, saga: Apoptosis, outcome: RunOutcome): Promise<string> {
+async function absorbed(here: Here, genome: Genome, saga: Apoptosis, outcome: RunOutcome): Promise<Outcome> {
   if (outcome.kind !== 'failed' || outcome.failures < STEP_ATTEMPTS) return told(saga, outcome);
   // One that answers and cannot be taken in, because of this side or of what it says, stays as it is and is asked again.
   const { code } = outcome.error as Partial<CellError>;
@@ -243,7 +248,7 @@ async function absorbed(here: Here, genome: Genome, saga: Apoptosis, outcome: Ru
   const why = `it died while it was taken in: ${explain(outcome.error)}`;
   const line = await fence(here, genome, saga.child, why);
   await here.journal.remove(saga.id);
-  return line;
+  return wrong(line, 'fence');
 }
 
 async function noteFailure(here: Here, genome: Genome, why: string): Promise<void> {
@@ -260,13 +265,25 @@ async function noteOutcome(here: Here, genome: Genome, ok: boolean, saga: Mitosi
   await writeAtomic(join(here.home, 'last-division.json'), JSON.stringify({ birth, ok, startedAt, phases, figures }));
 }
 
-function told(saga: Saga, outcome: RunOutcome): string {
+function told(saga: Saga, outcome: RunOutcome): Outcome {
   switch (outcome.kind) {
     case 'done':
-      return `${saga.kind} ${saga.id} done`;
+      return finished(saga);
     case 'waiting':
-      return `${saga.kind} ${saga.id} goes on with ${outcome.step} in ${Math.max(0, outcome.until - Date.now())} ms`;
+      return fine(
+        `${saga.kind} ${saga.id} goes on with ${outcome.step} in ${Math.max(0, outcome.until - Date.now())} ms`,
+      );
     case 'failed':
-      return `${saga.kind} ${saga.id} failed at ${outcome.step} (${outcome.failures}): ${explain(outcome.error)}`;
+      return wrong(
+        `${saga.kind} ${saga.id} failed at ${outcome.step} (${outcome.failures}): ${explain(outcome.error)}`,
+      );
   }
+}
+
+/** What a saga that came to its end adds up to. One that was taken back ends here, too, when it took more than one tick. */
+function finished(saga: Saga): Outcome {
+  const line = `${saga.kind} ${saga.id} done`;
+  if (saga.step === 'takeBack') return fine(line, 'failedBirth');
+  if (saga.kind === 'stem') return fine(line);
+  return fine(line, saga.kind === 'absorb' ? 'merge' : 'division');
 }

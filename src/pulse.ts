@@ -46,13 +46,14 @@ export function pulsesOf(here: Pick<Here, 'home'>): Readonly<Record<CellId, Puls
   return readPulses(here.home);
 }
 
-export async function publish(here: Here, { sensed, throttles, why, links, troubles }: Told): Promise<void> {
+/** Gives what it said; null where this is no cell. */
+export async function publish(here: Here, { sensed, throttles, why, links, troubles }: Told): Promise<Pulse | null> {
   const [lineage, genome] = await Promise.all([lineageOf(here), genomeOf(here)]);
   const self = lineage.cells[here.identity.id];
-  if (self === undefined) return;
+  if (self === undefined) return null;
   const functions: Record<string, PulseFunction> = {};
   for (const name of self.functions) functions[name] = told(name, genome, sensed, throttles);
-  publishPulse(here.home, here.memory.organism, here.identity, {
+  const pulse = publishPulse(here.home, here.memory.organism, here.identity, {
     at: here.clock(),
     functions,
     budget: self.budget,
@@ -62,6 +63,7 @@ export async function publish(here: Here, { sensed, throttles, why, links, troub
     why: withNotes([...troubles, ...sensed.notes], why),
   });
   keepDigest(here.memory);
+  return pulse;
 }
 
 /** Between the steps of something long: still alive, and doing what. Keeps what was last sensed. */

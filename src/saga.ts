@@ -12,6 +12,7 @@ import type { Certificates } from './effects/certificates.ts';
 import type { Remote } from './effects/ssh.ts';
 import type { Credentials, Secrets } from './here.ts';
 import type { Saga } from './journal.ts';
+import type { Log } from './log.ts';
 import type { Birth, BirthId, Cell, CellId, Deed, DivideMode, FunctionName, Lineage, PublicKey } from './model.ts';
 
 /** A machine in the making, with its private keys: the journal is readable by its owner only. */
@@ -65,7 +66,7 @@ export interface Parent {
   /** Whom a shell and the recovery are for: checkpoints are encrypted to these and to the child. */
   readonly recipients: readonly string[];
   readonly now: () => number;
-  readonly log: (line: string) => void;
+  readonly log: Log;
   readonly onProgress: (what: string, done: number, total: number) => void;
   /** Called in the middle of what takes long; throws when this tick is no longer the one that may go on. */
   readonly alive: Alive;

@@ -51,7 +51,7 @@ export async function answers(parent: Parent, stem: Stem): Promise<boolean> {
     await parent.reachChild(stem);
     return true;
   } catch (error) {
-    parent.log(`the stem cell ${stem.birth} does not answer: ${explain(error)}`);
+    parent.log(`the stem cell ${stem.birth} does not answer: ${explain(error)}`, 'warning');
     return false;
   }
 }

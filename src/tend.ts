@@ -22,7 +22,7 @@ export async function tend(here: Here, lineage: Lineage): Promise<readonly Funct
       await functions.resume(here, name);
       begun.push(name);
     } catch (error) {
-      here.log(`${name} does not start: ${explain(error)}`);
+      here.log(`${name} does not start: ${explain(error)}`, 'err', { function: name });
     }
   }
   return begun;

@@ -8,9 +8,18 @@ import { divide } from './divide.ts';
 import { CellError, messageOf } from './errors.ts';
 import { faultsFrom } from './fault.ts';
 import { openHome } from './here.ts';
+import { type Fields, logTo, onJournal } from './log.ts';
 
 const { values, positionals } = parseArgs({ options: { home: { type: 'string' } }, allowPositionals: true });
 const home = resolve(values.home ?? process.env.CELL_HOME ?? '.cell');
+
+const log = logTo((text) => process.stderr.write(text), onJournal(process.env.JOURNAL_STREAM));
+
+/** What an action is about, of all that an action may say. */
+function subjectOf(about: Readonly<Record<string, unknown>>): Fields {
+  const fields = ['function', 'child', 'birth', 'saga', 'cloud', 'level'] as const;
+  return Object.fromEntries(fields.map((key) => [key, about[key] as string | number | undefined]));
+}
 
 async function readInput(): Promise<unknown> {
   const chunks: Buffer[] = [];
@@ -25,8 +34,11 @@ async function main(): Promise<void> {
     process.stdout.write(JSON.stringify({ ok: answer }));
     return;
   }
-  const report = await divide(await openHome(home), faultsFrom(process.env.CELL_FAULT));
-  for (const line of report.outcomes) process.stderr.write(`${line}\n`);
+  await divide(await openHome(home, log), {
+    ...faultsFrom(process.env.CELL_FAULT),
+    onAction: ({ kind, why, ...about }) => log(`${kind}: ${why}`, 'notice', subjectOf(about)),
+    onOutcome: ({ line, level, event }) => log(line, level, { event }),
+  });
 }
 
 try {
@@ -37,8 +49,8 @@ try {
     const said = { code: known?.code ?? 'REMOTE_FAILED', message: messageOf(error), why: known?.why };
     process.stdout.write(JSON.stringify({ error: said }));
   }
-  process.stderr.write(`cell: ${messageOf(error)}${known?.why === undefined ? '' : `: ${known.why}`}\n`);
-  if (known?.suggestion !== undefined && positionals[0] !== 'hand') process.stderr.write(`  ${known.suggestion}\n`);
-  if (known === null && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  log(`cell: ${messageOf(error)}${known?.why === undefined ? '' : `: ${known.why}`}`, 'err', { code: known?.code });
+  if (known?.suggestion !== undefined && positionals[0] !== 'hand') log(`  ${known.suggestion}`, 'err');
+  if (known === null && error instanceof Error) log(error.stack ?? '', 'err');
   process.exitCode = 1;
 }

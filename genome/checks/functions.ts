@@ -176,7 +176,15 @@ function checkDivision(
 function checkHooks(name: string, gene: FunctionGene, taken: ReadonlySet<string>, report: Report): void {
   const at = ['functions', name, 'handover'];
   const severity = 'warning';
-  const { merge } = gene.handover;
+  const { merge, dump, restore } = gene.handover;
+  if (dump !== undefined && restore === undefined && merge === undefined) {
+    const message = `what \`${name}\` dumps is read by nobody`;
+    report({ code: 'dump-without-restore', at: [...at, 'dump'], key: true, message, expected: 'restore, too' });
+  }
+  if (restore !== undefined && dump === undefined) {
+    const message = `nothing is dumped that \`${name}\` could restore`;
+    report({ code: 'restore-without-dump', at: [...at, 'restore'], key: true, message, expected: 'dump, too' });
+  }
   const replicates = gene.divide === 'replicate' || taken.has(name);
   if (merge !== undefined && !replicates) {
     const message = `there is never a second \`${name}\` to merge with`;

@@ -91,7 +91,10 @@ async function goOnHere(parent: Parent, saga: Mitosis, name: FunctionName): Prom
   try {
     await hand(await parent.reachChild(saga), 'hold', { function: name });
   } catch (error) {
-    parent.log(`${name} may run on a child that does not answer: ${explain(error)}`);
+    parent.log(`${name} may run on a child that does not answer: ${explain(error)}`, 'err', {
+      function: name,
+      saga: saga.id,
+    });
     return;
   }
   await parent.donor.resume(name);

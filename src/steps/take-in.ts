@@ -57,7 +57,7 @@ async function move(parent: Absorber, child: Cell, remote: Remote, name: Functio
     // Until the next attempt it goes on where it was. A child that does not answer is dead, or soon counts as that.
     await parent.recipient.release(name);
     await hand(remote, 'resume', { function: name }).catch((failed) => {
-      parent.log(`${name} stands still on ${child.name}: ${explain(failed)}`);
+      parent.log(`${name} stands still on ${child.name}: ${explain(failed)}`, 'err', { function: name });
     });
     throw error;
   }
