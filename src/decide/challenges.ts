@@ -9,9 +9,8 @@ import { HEADERS, type Piece, proxy, type Route, say } from './caddy-parts.ts';
 const PATH = '/.well-known/acme-challenge/*';
 const UNKNOWN = say(404, 'this challenge is not known here');
 
-export function challenges({ domains, others }: Acme, self: string): readonly Route[] {
-  const passed = domains.flatMap((domain): Route[] => {
-    const homes = others[domain] ?? [];
+export function challenges({ others }: Acme, self: string): readonly Route[] {
+  const passed = Object.entries(others).flatMap(([domain, homes]): Route[] => {
     if (homes.length === 0) return [];
     return [
       {

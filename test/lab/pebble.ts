@@ -3,13 +3,13 @@
  * Pebble is built by Go once, into the lab's cache.
  */
 import { execFile, spawn } from 'node:child_process';
-import { createSocket } from 'node:dgram';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
+import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { decode, encode } from 'dns-packet';
+import { streamDecode, streamEncode } from 'dns-packet';
 import { until } from '../local/machine.support.ts';
 import type { Need } from './needs.ts';
 
@@ -64,23 +64,27 @@ export async function startPebble(httpPort: number): Promise<Pebble> {
       tlsPort: 1,
       ocspResponderURL: '',
       externalAccountBindingRequired: false,
-      retryAfter: { authz: 1, order: 1 },
+      // Else it says when to ask again as a date half of the time, which Caddy 2.6 does not read.
+      retryAfter: { authz: 0, order: 0 },
       keyAlgorithm: 'ecdsa',
       profiles: { default: { description: 'the only one', validityPeriod: 7_776_000 } },
     },
   };
   writeFileSync(at('config.json'), JSON.stringify(config));
   let addresses: readonly string[] = [];
-  const resolver = createSocket('udp4');
-  resolver.on('message', (message, peer) => {
-    const query = decode(message);
-    const [question] = query.questions ?? [];
-    const asked = question?.type === 'A' ? addresses : [];
-    const answers = asked.map((data) => ({ type: 'A' as const, name: question?.name ?? '', ttl: 0, data }));
-    const answer = { type: 'response' as const, id: query.id ?? 0, questions: query.questions ?? [], answers };
-    resolver.send(encode(answer), peer.port, peer.address);
+  // By TCP, for that is how Pebble asks.
+  const resolver = createServer((socket) => {
+    socket.on('error', () => socket.destroy());
+    socket.on('data', (data) => {
+      const query = streamDecode(data);
+      const [question] = query.questions ?? [];
+      const asked = question?.type === 'A' ? addresses : [];
+      const answers = asked.map((to) => ({ type: 'A' as const, name: question?.name ?? '', ttl: 0, data: to }));
+      const answer = { type: 'response' as const, id: query.id ?? 0, questions: query.questions ?? [], answers };
+      socket.write(streamEncode(answer));
+    });
   });
-  await new Promise<void>((resolve) => resolver.bind(DNS_PORT, ADDRESS, resolve));
+  await new Promise<void>((resolve) => resolver.listen(DNS_PORT, ADDRESS, resolve));
   const child = spawn(program, ['-config', at('config.json'), '-dnsserver', `${ADDRESS}:${DNS_PORT}`], {
     env: { ...process.env, PEBBLE_VA_NOSLEEP: '1', PEBBLE_WFE_NONCEREJECT: '0', PEBBLE_AUTHZREUSE: '0' },
     stdio: 'ignore',
