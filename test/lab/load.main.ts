@@ -13,7 +13,7 @@ import { Resolver } from 'node:dns/promises';
 import { Agent, request } from 'node:http';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Failure, LoadOptions, LoadReport } from './load.ts';
+import type { Failure, Latency, LoadOptions, LoadReport } from './load.ts';
 
 const options = JSON.parse(process.argv[2] ?? '{}') as LoadOptions;
 const { name, path, dns, port = 80, fresh = 0.1, timeoutMs = 15_000, lifetimeMs = 30 * 60_000 } = options;
@@ -29,11 +29,16 @@ resolver.setServers([`${dns.address}:${dns.port ?? 53}`]);
 const agent = new Agent({ keepAlive: true, maxFreeSockets: 64 });
 
 let rate = options.rate;
-let [sent, ok, failed, again, slowest, underWay] = [0, 0, 0, 0, 0, 0];
+let [sent, ok, failed, again, underWay] = [0, 0, 0, 0, 0];
 const failures: Failure[] = [];
 const byAddress: Record<string, number> = {};
-const counts = new Map<number, number>();
+const [all, recent] = [newCounts(), newCounts()];
 const began = Date.now();
+
+/** When this program did not get to run: the end, and how long, ms. */
+const stalls: { readonly at: number; readonly ms: number }[] = [];
+const STALL_MS = 100;
+let stalled = 0;
 
 let known: { addresses: readonly string[]; until: number } = { addresses: [], until: 0 };
 let asking: Promise<void> | null = null;
@@ -119,47 +124,80 @@ async function once(due: number): Promise<void> {
     ok += 1;
     byAddress[to] = (byAddress[to] ?? 0) + 1;
     const took = Date.now() - due;
-    slowest = Math.max(slowest, took);
-    const step = Math.ceil(Math.log(Math.max(took, 1)) / Math.log(STEP));
-    counts.set(step, (counts.get(step) ?? 0) + 1);
+    count(all, took);
+    count(recent, took);
   } catch (error) {
     failed += 1;
     const { code, message } = error as NodeJS.ErrnoException;
-    if (failures.length < FAILURES_KEPT) failures.push({ at: due, took: Date.now() - due, to, why: code ?? message });
+    if (failures.length >= FAILURES_KEPT) return;
+    const theirs = stalls.filter(({ at }) => at >= due).map(({ ms }) => ms);
+    failures.push({
+      at: Math.round(due),
+      took: Math.round(Date.now() - due),
+      to,
+      why: code ?? message,
+      stalled: Math.max(0, ...theirs),
+    });
   }
 }
 
-function percentile(share: number): number {
-  let left = Math.ceil(ok * share);
-  for (const step of [...counts.keys()].sort((a, b) => a - b)) {
-    left -= counts.get(step) ?? 0;
-    if (left <= 0) return Math.round(STEP ** step);
-  }
-  return 0;
+interface Counts {
+  answers: number;
+  slowest: number;
+  readonly steps: Map<number, number>;
+}
+
+function newCounts(): Counts {
+  return { answers: 0, slowest: 0, steps: new Map() };
+}
+
+function count(counts: Counts, took: number): void {
+  counts.answers += 1;
+  counts.slowest = Math.max(counts.slowest, took);
+  const step = Math.ceil(Math.log(Math.max(took, 1)) / Math.log(STEP));
+  counts.steps.set(step, (counts.steps.get(step) ?? 0) + 1);
+}
+
+function latencyOf({ answers, slowest, steps }: Counts): Latency {
+  const sorted = [...steps].sort(([a], [b]) => a - b);
+  const percentile = (share: number): number => {
+    let left = Math.ceil(answers * share);
+    for (const [step, many] of sorted) {
+      left -= many;
+      if (left <= 0) return Math.round(STEP ** step);
+    }
+    return 0;
+  };
+  return {
+    ...{ p50: percentile(0.5), p90: percentile(0.9), p99: percentile(0.99), p999: percentile(0.999) },
+    max: Math.round(slowest),
+  };
 }
 
 function report(): LoadReport {
   const { user, system } = process.cpuUsage();
   const ms = Date.now() - began;
-  return {
-    ...{ sent, ok, failed, again, underWay, ms, failures, byAddress },
+  const told = {
+    ...{ sent, ok, failed, again, underWay, ms, failures, byAddress, stalled },
     cpu: Math.round((user + system) / 10 / ms) / 100,
-    latency: {
-      p50: percentile(0.5),
-      p90: percentile(0.9),
-      p99: percentile(0.99),
-      p999: percentile(0.999),
-      max: slowest,
-    },
+    latency: latencyOf(all),
+    recent: latencyOf(recent),
   };
+  Object.assign(recent, newCounts());
+  stalled = 0;
+  return told;
 }
 
 const say = (what: LoadReport) =>
   new Promise<void>((done) => process.stdout.write(`${JSON.stringify(what)}\n`, () => done()));
 
 let due = Date.now();
+let ran = Date.now();
 const timer = setInterval(() => {
   const now = Date.now();
+  if (now - ran > STALL_MS) stalls.push({ at: now, ms: now - ran });
+  stalled = Math.max(stalled, now - ran);
+  ran = now;
   if (rate <= 0) due = now;
   // What was due while this program did not get to run is sent all the same, and counts as late.
   for (; rate > 0 && due <= now; due += 1_000 / rate) {

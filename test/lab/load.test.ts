@@ -95,10 +95,13 @@ describe.skipIf(needs('the load generator', NSPAWN, KNOT, [KNSUPDATE]))('the loa
     await expect.poll(async () => (await from.report()).failed, { timeout: 10_000 }).toBeGreaterThan(20);
     await pointAt(ADDRESS);
     await expect
-      .poll(async () => {
-        const [a, b] = [await from.report(), await sleep(300).then(() => from.report())];
-        return b.failed === a.failed && b.ok > a.ok;
-      })
+      .poll(
+        async () => {
+          const [a, b] = [await from.report(), await sleep(300).then(() => from.report())];
+          return b.failed === a.failed && b.ok > a.ok;
+        },
+        { timeout: 10_000 },
+      )
       .toBe(true);
     const report = await from.stop();
     expect(report.failures.length).toBe(report.failed);

@@ -29,6 +29,17 @@ export interface Failure {
   /** The address it went to, if there was one. */
   readonly to: string | null;
   readonly why: string;
+  /** The longest that the client itself did not get to run while this was under way, ms: late by its own fault. */
+  readonly stalled: number;
+}
+
+/** ms from when a request was due until it was answered. */
+export interface Latency {
+  readonly p50: number;
+  readonly p90: number;
+  readonly p99: number;
+  readonly p999: number;
+  readonly max: number;
 }
 
 export interface LoadReport {
@@ -42,14 +53,11 @@ export interface LoadReport {
   readonly ms: number;
   readonly failures: readonly Failure[];
   readonly byAddress: Readonly<Record<string, number>>;
-  /** ms from when a request was due until it was answered. */
-  readonly latency: {
-    readonly p50: number;
-    readonly p90: number;
-    readonly p99: number;
-    readonly p999: number;
-    readonly max: number;
-  };
+  readonly latency: Latency;
+  /** The same for what was answered since the last report. */
+  readonly recent: Latency;
+  /** The longest that the client did not get to run since the last report, ms. */
+  readonly stalled: number;
   /** The share of a core that the client took. */
   readonly cpu: number;
 }
