@@ -44,6 +44,8 @@ export interface Options {
   readonly stemCells?: number;
   /** What functions keep moves by hooks (functions/dump.js), not as files. */
   readonly dumps?: boolean;
+  /** Functions like `web`, besides it. */
+  readonly more?: readonly string[];
   /** The Node that functions run on; that of their machines when left out. */
   readonly node?: string;
 }
@@ -269,7 +271,7 @@ async function told(organism: Organism): Promise<string> {
 
 function genome(
   { places, meeting }: Ground,
-  { heartbeat, deadAfter, maxCells, stemCells, node = 'node', dumps = false }: Options,
+  { heartbeat, deadAfter, maxCells, stemCells, more = [], node = 'node', dumps = false }: Options,
 ): string {
   const hooks = dumps ? [`dump: ${node} dump.js`, `restore: ${node} restore.js`] : [];
   const common = (name: string, alone: string) => `
@@ -289,7 +291,13 @@ ${places(TTL_MS)}
 functions:${common('web', meeting.aloneAt)}
     divide: delegate
     handover: { ${hooks.join(', ')} }
-${common('api', '')}
+${more
+  .map(
+    (name) => `${common(name, '')}
+    divide: delegate
+`,
+  )
+  .join('')}${common('api', '')}
     port: ${API_PORT}
     divide: replicate
     handover: { ${[...hooks, `merge: ${node} merge.js`].join(', ')} }
