@@ -9,12 +9,14 @@ import { checkFunctions } from './checks/functions.ts';
 import { checkHosts } from './checks/hosts.ts';
 import { checkMachines } from './checks/machines.ts';
 import { checkPlaces } from './checks/places.ts';
+import { checkPrograms } from './checks/programs.ts';
 import { checkReferences } from './checks/references.ts';
 import { checkTimers } from './checks/timers.ts';
 import type { Genome } from './schema.ts';
 
 const CHECKS = [
   checkFunctions,
+  checkPrograms,
   checkBounds,
   checkReferences,
   checkPlaces,

@@ -69,7 +69,7 @@ export async function dump(here: Here, genome: Genome, name: FunctionName): Prom
   const folder = folderOf(here, name);
   if (!(await services.isActive(name))) {
     if (existsSync(join(folder, DUMP))) return;
-    await services.start(name, here.layout);
+    await services.start(name);
   }
   // It may have been started just now, or again after a crash.
   await becomesHealthy(here, name, gene);

@@ -3,13 +3,14 @@
  * Callers hold the cell's lock.
  */
 import { existsSync } from 'node:fs';
-import { cp, mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FunctionGene, Genome } from '../genome/schema.ts';
 import { forgetMove, ownSide } from './effects/room.ts';
 import { probeHealth } from './effects/sensors.ts';
-import { folderOf as folderBelow, services } from './effects/services.ts';
+import { folderOf as folderBelow, makeRoom, services } from './effects/services.ts';
+import { placeSource } from './effects/source.ts';
 import { CellError } from './errors.ts';
 import { genomeOf, type Here, lineageOf, secretsOf } from './here.ts';
 import { unitOf } from './layout.ts';
@@ -29,11 +30,8 @@ export const folderOf = (here: Pick<Here, 'layout'>, name: FunctionName): string
 export async function install(here: Here, name: FunctionName): Promise<void> {
   const [genome, lineage, secrets] = await Promise.all([genomeOf(here), lineageOf(here), secretsOf(here)]);
   const gene = geneOf(genome, name);
-  const folder = folderOf(here, name);
-  await mkdir(folder, { recursive: true });
-  if (gene.source !== undefined) {
-    await cp(join(here.home, 'genome', gene.source), folder, { recursive: true, preserveTimestamps: true });
-  }
+  await makeRoom(here.layout, name);
+  if (gene.source !== undefined) await placeSource(here.layout, name, join(here.home, 'genome', gene.source));
   const host = hostOf(lineage, here.identity.id);
   const port = await portOf(here, name, host);
   await services.prepare(name, {
@@ -53,7 +51,7 @@ export async function start(here: Here, names: readonly FunctionName[]): Promise
   await Promise.all(
     names.map(async (name) => {
       await forgetMove(ownSide(here.layout, name));
-      await services.start(name, here.layout);
+      await services.start(name);
     }),
   );
   await change(here, (traffic) => ({

@@ -22,7 +22,6 @@ export function checkFunctions(genome: Genome, report: Report): void {
   const taken = takenAlong(genome);
   for (const [name, gene] of Object.entries(genome.functions)) {
     const at = ['functions', name];
-    checkProgram(gene, at, report);
     checkHealth(gene, at, report);
     checkPaths(gene, at, report);
     checkDivision(name, gene, alone, taken, report);
@@ -46,13 +45,6 @@ export function checkFunctions(genome: Genome, report: Report): void {
       report({ code: 'variable-twice', at: [...at, 'env', variable], key: true, message, expected: 'one of them' });
     }
   }
-}
-
-/** A command line, a container image, or an image with a command of its own. */
-function checkProgram({ run, image }: FunctionGene, at: Path, report: Report): void {
-  if (run !== undefined || image !== undefined) return;
-  const message = 'nothing says what the function runs';
-  report({ code: 'missing-key', at, key: true, message, expected: 'run: ./server --port $PORT, or image' });
 }
 
 function checkHealth({ health }: FunctionGene, at: Path, report: Report): void {

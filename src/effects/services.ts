@@ -2,18 +2,19 @@
  * Functions as systemd units. systemd keeps them running; cell only writes what they are and starts or stops them.
  */
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, rm } from 'node:fs/promises';
+import { chmod, mkdir, rm, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { FunctionGene } from '../../genome/schema.ts';
 import { CellError } from '../errors.ts';
 import { type Layout, unitOf } from '../layout.ts';
 import type { FunctionName, Random } from '../model.ts';
+import { containerLines, ensureImage } from './containers.ts';
 import { readIfThere, writeIfChanged } from './files.ts';
 import { environmentFile, parseEnvironmentFile } from './quote.ts';
 import { askSystemctl, systemctl } from './systemctl.ts';
-import { killMode, shellStart, unitText } from './units.ts';
-import { ensureUser, giveTo, userOf } from './users.ts';
+import { killMode, shellStart, type UnitParts, unitText } from './units.ts';
+import { ensureUser, giveTo, idsOf, userName, userOf } from './users.ts';
 
 export interface Preparation {
   readonly gene: FunctionGene;
@@ -31,7 +32,7 @@ export interface Preparation {
 export interface Services {
   /** Writes folder, environment and unit. True when something changed, so that a running one must be restarted. */
   prepare(functionName: FunctionName, preparation: Preparation): Promise<boolean>;
-  start(functionName: FunctionName, layout: Layout): Promise<void>;
+  start(functionName: FunctionName): Promise<void>;
   stop(functionName: FunctionName): Promise<void>;
   restart(functionName: FunctionName): Promise<void>;
   isActive(functionName: FunctionName): Promise<boolean>;
@@ -40,7 +41,7 @@ export interface Services {
 }
 
 /** The folder with a function's source and data. */
-export function folderOf(layout: Layout, functionName: FunctionName): string {
+export function folderOf(layout: Pick<Layout, 'functions'>, functionName: FunctionName): string {
   return join(layout.functions, functionName);
 }
 
@@ -77,15 +78,41 @@ const environmentOf = (layout: Pick<Layout, 'environments'>, functionName: Funct
   join(layout.environments, `${functionName}.env`);
 const fileOf = (layout: Layout, functionName: FunctionName) => join(layout.units, unitOf(functionName));
 
-/** Its folder, owned by it and closed to all others, in a folder that is root's. */
-async function makeRoom(layout: Layout, functionName: FunctionName): Promise<void> {
+/** A function's folder, its own and closed to all others, in a folder that is root's. */
+export async function makeRoom(layout: Layout, functionName: FunctionName): Promise<void> {
   const folder = folderOf(layout, functionName);
   await mkdir(folder, { recursive: true });
   const user = userOf(layout, functionName);
   if (user === null) return;
-  await ensureUser(user, { home: folder, shell: '/usr/sbin/nologin', why: `function ${functionName} of a cell` });
+  const { uid } = await ensureUser(user, {
+    home: folder,
+    shell: '/usr/sbin/nologin',
+    why: `function ${functionName} of a cell`,
+  });
   await chmod(folder, 0o700);
-  await giveTo(layout, functionName, folder);
+  // All that comes later is written as that user; what is another's was there before, or the user was made anew.
+  if ((await stat(folder)).uid !== uid) await giveTo(layout, functionName, folder);
+}
+
+/** What the unit starts: a command line by the shell, or a container by podman. */
+async function programOf(
+  name: FunctionName,
+  { gene, layout, host, port }: Preparation,
+  variables: readonly string[],
+): Promise<Pick<UnitParts, 'start' | 'kill' | 'container'>> {
+  const { run = '' } = gene;
+  if (gene.image === undefined) return { start: shellStart(run), kill: killMode(run) };
+  const ids = layout.system ? idsOf(userName(name)) : null;
+  if (ids === null) {
+    throw new CellError('NOT_ALLOWED', `${name} is a container image, which needs a machine with an operating system`, {
+      suggestion: 'Live in a cloud of another provider than `local`.',
+    });
+  }
+  const folder = folderOf(layout, name);
+  const { image, settings } = await ensureImage(layout, gene, folder);
+  const seen = [dirname(layout.whereFile)];
+  const container = containerLines({ name, gene, image, ids, folder, seen, host, port, variables, settings });
+  return { start: container.start, kill: 'mixed', container: container.lines };
 }
 
 /** systemd as the services of this machine. Methods throw REMOTE_FAILED when it says no. */
@@ -94,14 +121,13 @@ export const services: Services = {
     const folder = folderOf(what.layout, functionName);
     await makeRoom(what.layout, functionName);
     await mkdir(what.layout.environments, { recursive: true, mode: 0o700 });
-    const variables = environmentFile(functionEnvironment(functionName, what));
+    const variables = functionEnvironment(functionName, what);
     const environment = environmentOf(what.layout, functionName);
-    const fresh = await writeIfChanged(environment, variables, 0o600);
+    const fresh = await writeIfChanged(environment, environmentFile(variables), 0o600);
     const text = unitText({
       name: functionName,
       gene: what.gene,
-      start: shellStart(what.gene.run ?? ''),
-      kill: killMode(what.gene.run ?? ''),
+      ...(await programOf(functionName, what, Object.keys(variables))),
       folder,
       environment,
       user: userOf(what.layout, functionName),
@@ -112,9 +138,7 @@ export const services: Services = {
     await systemctl('daemon-reload');
     return fresh || unit;
   },
-  async start(functionName, layout) {
-    // What came over the network since came as root's.
-    await giveTo(layout, functionName, folderOf(layout, functionName));
+  async start(functionName) {
     // Enabled, too: after a reboot the functions are there before the first tick is.
     await systemctl('enable', '--now', unitOf(functionName));
   },

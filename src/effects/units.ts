@@ -23,15 +23,15 @@ export interface UnitParts {
   readonly user: string | null;
   /** What it must not even see. */
   readonly hidden: readonly string[];
-  /** Started by root, which drops what it can itself: a container's manager. */
-  readonly manager?: boolean;
+  /** More settings of the service, for a container: then it is started by root, and podman drops what it can. */
+  readonly container?: readonly string[];
 }
 
-/** What any program can do without, also one that is started by root. */
-const COMMON = ['ProtectClock=yes', 'ProtectHostname=yes', 'ProtectKernelLogs=yes', 'LockPersonality=yes'];
-
 const STRICT = [
-  ...COMMON,
+  'LockPersonality=yes',
+  'ProtectClock=yes',
+  'ProtectHostname=yes',
+  'ProtectKernelLogs=yes',
   'NoNewPrivileges=yes',
   'CapabilityBoundingSet=',
   'AmbientCapabilities=',
@@ -59,11 +59,12 @@ const STRICT = [
 ];
 
 /** What the sandbox of a function is made of; nothing for `sandbox: off`, or where there are no users. */
-export function sandboxLines({ gene, user, folder, hidden, manager }: UnitParts): readonly string[] {
+export function sandboxLines({ gene, user, folder, hidden, container }: UnitParts): readonly string[] {
   if (user === null) return [];
-  const who = manager === true ? [] : [`User=${user}`, `Group=${user}`];
+  // podman sets up namespaces, mounts and devices for what is inside; the sandbox is the container's.
+  if (container !== undefined) return [];
+  const who = [`User=${user}`, `Group=${user}`];
   if (gene.sandbox === 'off') return who;
-  if (manager === true) return [...COMMON, 'UMask=0077'];
   return [
     ...who,
     ...STRICT,
@@ -86,7 +87,7 @@ export function limitLines({ cpu, memory, tasks }: FunctionGene['limits']): read
 
 /** The whole text. */
 export function unitText(parts: UnitParts): string {
-  const { name, gene, before = [], start, kill = 'control-group', folder, environment } = parts;
+  const { name, gene, before = [], start, kill = 'control-group', folder, environment, container } = parts;
   return `[Unit]
 Description=Function ${name} of a cell
 After=network-online.target
@@ -94,7 +95,7 @@ Wants=network-online.target
 StartLimitIntervalSec=0
 
 [Service]
-Type=exec
+Type=${container === undefined ? 'exec' : 'notify'}
 WorkingDirectory=${systemdPath(folder)}
 EnvironmentFile=${systemdPath(environment)}
 ${[...before.map((line) => `ExecStartPre=${line}`), `ExecStart=${start}`].join('\n')}
@@ -104,7 +105,7 @@ RestartSteps=6
 RestartMaxDelaySec=60
 KillMode=${kill}
 TimeoutStopSec=10
-${[...sandboxLines(parts), ...limitLines(gene.limits)].map((line) => `${line}\n`).join('')}
+${[...(container ?? []), ...sandboxLines(parts), ...limitLines(gene.limits)].map((line) => `${line}\n`).join('')}
 [Install]
 WantedBy=multi-user.target
 `;

@@ -160,7 +160,7 @@ describe('services', () => {
     expect(unit).toContain('ExecStart=/bin/sh -c "node server.js \\"$$PORT\\" 100%%"\n');
     expect(unit).toContain(`WorkingDirectory=${folder}\n`);
     expect(await services.isActive('web')).toBe(false);
-    await services.start('web', at);
+    await services.start('web');
     expect(await services.isActive('web')).toBe(true);
     await services.restart('web');
     await services.stop('web');
