@@ -99,6 +99,8 @@ async function act(
   for (const action of decision.actions) {
     options.onAction?.(action);
     const outcome = await perform(here, genome, action, options).catch((error: unknown) => {
+      // Whoever took over goes on with it, and says so.
+      if (options.renew?.() === false) throw error;
       // The next tick decides it again; this one must still say that the cell lives, and what is in its way.
       const why = `${action.kind} failed: ${explain(error)}`;
       troubles.push(why);

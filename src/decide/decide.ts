@@ -54,8 +54,9 @@ export function decide(view: View, now: number, random: Random): Decision {
 
   const wanting = homeostasis(view, course, now);
   const { breaker } = course.memory;
-  if (breaker.openUntil > now && breaker.why !== undefined) {
-    explain(`no birth for ${span(breaker.openUntil - now)}: the last one failed (${breaker.why})`);
+  if (breaker.failures > 0 && breaker.why !== undefined) {
+    const wait = breaker.openUntil > now ? `, no other for ${span(breaker.openUntil - now)}` : '';
+    explain(`the last birth failed (${breaker.why})${wait}`);
   }
   course.memory = rest(view, { ...course.memory, calmSince: calmSince(view, course.memory, now) }, now);
   const before = course.actions.length;
