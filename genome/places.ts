@@ -115,7 +115,11 @@ export const ingress = z
         roots: z
           .string()
           .optional()
-          .meta(d("A PEM file beside the genome, for an authority of your own: the roots of its server and of what it signs")),
+          .meta(
+            d(
+              'A PEM file beside the genome, for an authority of your own: the roots of its server and of what it signs',
+            ),
+          ),
       })
       .optional()
       .meta(d('Certificates by ACME: domains answer HTTPS, and HTTP is redirected. Without it, HTTP only')),
