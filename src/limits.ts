@@ -28,8 +28,8 @@ export const PASSES_AT_MOST = 5;
 /** A pass as short as this leaves as little for the one that the function stands still for. */
 export const SHORT_PASS_MS = 1_000;
 
-/** Requests to a function that moves wait this long in the ingress before they get a 503. */
-export const HOLD_MS = 15_000;
+/** Requests to a function that moves wait this long in the ingress before they get a 503: browsers wait twice as long. */
+export const HOLD_MS = 30_000;
 
 /** How long a function that no longer serves is proxied beyond the TTL: resolvers round up, clients hold on. */
 export const FORWARD_GRACE_MS = 1_000;

@@ -91,7 +91,7 @@ export function startLoad(options: LoadOptions): Load {
           });
         },
       );
-      call.setTimeout(options.timeoutMs ?? 20_000, () => call.destroy(new Error('no answer in time')));
+      call.setTimeout(options.timeoutMs ?? 45_000, () => call.destroy(new Error('no answer in time')));
       call.on('error', (error) => {
         fail(`${address}: ${error.message}${call.reusedSocket ? ' (kept connection)' : ''}`);
         resolve();
