@@ -57,6 +57,14 @@ const changedSince = (since: number) =>
 /** Of files that are there, the same. */
 const SEEN = `xargs -0 -r stat --printf '%h %s %n\\0' -- 2>/dev/null; true`;
 
+/**
+ * Of the paths, those that are there; and what takes the others away. Not by rsync's --delete-missing-args: newer versions
+ * then take a path that is missing for a damaged one (`invalid file mode 00`).
+ */
+const PRESENT = `xargs -0 -r sh -c '
+for path; do if [ -e "$path" ] || [ -L "$path" ]; then printf "%s\\0" "$path"; fi; done' sh`;
+const REMOVE = 'xargs -0 -r rm -rf --';
+
 interface Seen {
   readonly links: number;
   readonly size: number;
@@ -93,18 +101,16 @@ export async function pass(passing: Passing): Promise<Passed> {
     names.length === 0
       ? Promise.resolve(null)
       : rsync({ from, to, names, options: [...(tools.xattrs ? ['-X'] : []), ...options], onBytes });
+  const here = new Set((await from.sh(PRESENT, listed(paths))).stdout.split('\0'));
+  const present = paths.map((path) => `./${path}`).filter((path) => here.has(path));
+  const gone = paths.filter((path) => !here.has(`./${path}`));
+  if (gone.length > 0) await to.sh(REMOVE, listed(gone));
   const arriving = [`--temp-dir=${to.folder}/${COPY}/new`, `--partial-dir=${to.folder}/${COPY}/part`];
   const { large, small } = Number.isNaN(before) ? { large: [], small: [] } : await changed(passing, before);
   const results = [
     await run(large, '--existing', '--ignore-times', '--no-whole-file', '--inplace'),
     await run(small, '--existing', '--checksum', ...arriving),
-    await run(
-      paths.map((path) => `./${path}`),
-      '--delete',
-      '--delete-missing-args',
-      ...arriving,
-      ...[COPY, FROM].map((path) => `--exclude=/${path}`),
-    ),
+    await run(present, '--delete', ...arriving, ...[COPY, FROM].map((path) => `--exclude=/${path}`)),
   ].filter((result) => result !== null);
   const partial = results.find((result) => result.partial !== null)?.partial ?? null;
   if (last && partial !== null) throw new CellError('REMOTE_FAILED', 'Data could not be copied', { why: partial });
