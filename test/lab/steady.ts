@@ -49,7 +49,8 @@ export function steady(options: SteadyOptions): Steady {
           port: options.port,
           path: '/load',
           method,
-          agent,
+          // On a connection of its own the second time: another kept one may be closed just as well.
+          agent: again ? false : agent,
           headers: { host: options.host, ...(post ? { 'content-length': bytes } : {}) },
         },
         (response) => {
