@@ -46,6 +46,8 @@ export interface Options {
   readonly dumps?: boolean;
   /** Functions like `web`, besides it. */
   readonly more?: readonly string[];
+  /** MiB of data that `web` makes where it first runs, and goes on changing there. */
+  readonly churn?: number;
   /** The Node that functions run on; that of their machines when left out. */
   readonly node?: string;
 }
@@ -271,7 +273,7 @@ async function told(organism: Organism): Promise<string> {
 
 function genome(
   { places, meeting }: Ground,
-  { heartbeat, deadAfter, maxCells, stemCells, more = [], node = 'node', dumps = false }: Options,
+  { heartbeat, deadAfter, maxCells, stemCells, more = [], node = 'node', dumps = false, churn = 0 }: Options,
 ): string {
   const hooks = dumps ? [`dump: ${node} dump.js`, `restore: ${node} restore.js`] : [];
   const common = (name: string, alone: string) => `
@@ -288,7 +290,7 @@ body: { maxCells: ${maxCells ?? MAX_CELLS}, stemCells: ${stemCells ?? 0}, heartb
 rhythm: { settle: 1s, hold: 2s, refractory: 1s, calm: 1h, jitter: 100ms }
 healing: { suspectAfter: 2s, deadAfter: ${deadAfter ?? '60s'}, aloneAfter: 5m }
 ${places(TTL_MS)}
-functions:${common('web', meeting.aloneAt)}
+functions:${common('web', meeting.aloneAt).replace(/ }$/, `, CHURN: '${churn}' }`)}
     divide: delegate
     handover: { ${hooks.join(', ')} }
 ${more

@@ -3,11 +3,24 @@
  *
  * ALONE_AT   an address and port that only one of it in the whole organism can listen on; TRACE says when two tried
  * SICK       a file with the name of the only cell on which it is well; while there is none, it is well everywhere
+ * CHURN      MiB of data that it makes if there is none, and goes on changing in places where it made them
  */
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+
+import { randomBytes, randomInt } from 'node:crypto';
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 
-const { HOST, PORT, CELL_NAME, CELL_FUNCTION, ALONE_AT, TRACE, SICK } = process.env;
+const { HOST, PORT, CELL_NAME, CELL_FUNCTION, ALONE_AT, TRACE, SICK, CHURN = '0' } = process.env;
 const life = `${CELL_NAME}-${process.pid}-${Date.now()}`;
 let served = 0;
 
@@ -27,5 +40,20 @@ createServer((request, response) => {
   appendFileSync('data/served', `${life}-${served}\n`);
   response.end(`${CELL_FUNCTION} on ${CELL_NAME}\n`);
 }).listen(Number(PORT), HOST);
+
+const FILE_MIB = 8;
+const files = Math.ceil(Number(CHURN) / FILE_MIB);
+if (files > 0 && !existsSync('data/blocks')) {
+  mkdirSync('data/making');
+  for (let file = 0; file < files; file++) await writeFile(`data/making/${file}`, randomBytes(FILE_MIB << 20));
+  renameSync('data/making', 'data/blocks');
+  // Some 2 MiB a second, in a few files at a time, as a database does.
+  setInterval(() => {
+    const file = openSync(`data/blocks/${randomInt(Math.min(files, 8))}`, 'r+');
+    for (let block = 0; block < 32; block++)
+      writeSync(file, randomBytes(8192), 0, 8192, randomInt(FILE_MIB * 128) * 8192);
+    closeSync(file);
+  }, 125);
+}
 
 process.on('SIGTERM', () => process.exit(0));
