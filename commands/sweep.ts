@@ -2,7 +2,7 @@ import { Flags } from '@oclif/core';
 import { CellCommand } from '../src/command.ts';
 import { credentialsOf, genomeOf, lineageOf } from '../src/here.ts';
 import { observe } from '../src/observe.ts';
-import { knownBirths, removeStrays, strays } from '../src/sweep.ts';
+import { knownBirths, removeStrays, strays, unasked } from '../src/sweep.ts';
 import { confirmed } from '../src/terminal.ts';
 
 export default class Sweep extends CellCommand {
@@ -23,6 +23,8 @@ export default class Sweep extends CellCommand {
     const [genome, credentials] = await Promise.all([genomeOf(here), credentialsOf(here)]);
     const known = knownBirths(await lineageOf(here));
     const found = await strays(genome, credentials, known);
+    const silent = await unasked(genome, credentials);
+    for (const address of silent) this.log(`unasked  ${address}  does not answer: nobody can tell whose it is`);
     for (const { kind, what, birth } of found) this.log(`${kind}  ${what}  ${birth}`);
     if (found.length === 0) this.log('Nothing is astray.');
     if (found.length > 0 && flags.destroy) {
@@ -33,6 +35,6 @@ export default class Sweep extends CellCommand {
     if (flags.destroy && found.length > 0)
       this.log(left.length === 0 ? 'Removed; nothing is left.' : `${left.length} left.`);
     if (left.length > 0) process.exitCode = 1;
-    return { found, left };
+    return { found, left, ...(silent.length > 0 ? { silent } : {}) };
   }
 }

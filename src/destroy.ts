@@ -16,7 +16,7 @@ import { unseal } from './effects/age.ts';
 import { CellError, explain } from './errors.ts';
 import { credentialsOf, engineOf, genomeOf, type Here, lineageOf, say } from './here.ts';
 import type { Cell, Lineage } from './model.ts';
-import { removeStrays, strays } from './sweep.ts';
+import { removeStrays, strays, unasked } from './sweep.ts';
 import { syncEverybody } from './sync.ts';
 import { unmake } from './unmake.ts';
 
@@ -50,9 +50,28 @@ export async function destroyOrganism(here: Here): Promise<Destroyed> {
       suggestion: 'Run `cell destroy` again; `cell sweep` lists them.',
     });
   }
+  await nobodyUnasked(here, genome, credentials, lineage);
   await forgetProviders(genome, credentials);
   await rm(here.home, { recursive: true, force: true });
   return { machines: count('machine'), records: count('record') };
+}
+
+/** Throws MACHINE_UNREACHABLE while a machine that had a cell cannot be asked; of others it only says so. */
+async function nobodyUnasked(
+  here: Here,
+  genome: Genome,
+  credentials: Awaited<ReturnType<typeof credentialsOf>>,
+  lineage: Lineage,
+): Promise<void> {
+  const silent = await unasked(genome, credentials);
+  const homes = youngestFirst(lineage).filter(({ reach }) => silent.includes(reach.address));
+  if (homes.length > 0) {
+    const names = homes.map(({ name, reach }) => `${name} at ${reach.address}`).join(', ');
+    throw new CellError('MACHINE_UNREACHABLE', `${names} may still run: nobody could ask`, {
+      suggestion: 'Switch it on, or bring it back on the network, and run `cell destroy` again.',
+    });
+  }
+  for (const address of silent) here.log(`${address} could not be asked; a claim that nobody finished runs out there`);
 }
 
 function youngestFirst(lineage: Lineage): readonly Cell[] {

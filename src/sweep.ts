@@ -35,7 +35,7 @@ export async function strays(
     const credential = credentials.compute?.[cloud];
     if (credential === undefined) continue;
     for (const machine of await computeProvider(gene.provider).list(genome.organism, credential)) {
-      // One that cannot be asked is nobody's stray: destroy.ts says it, unmake.ts waits where it matters.
+      // One that cannot be asked is nobody's stray: see `unasked`; unmake.ts waits where it matters.
       if (machine.birth === null) continue;
       // Two clouds may be one place under two names; but an id says only which of its own provider's machines is meant.
       const same = JSON.stringify([gene.provider, credential, machine.id]);
@@ -66,6 +66,19 @@ export async function strays(
     }
   }
   return found;
+}
+
+/** Addresses of machines that are there whoever has them, and that cannot be asked now: nobody knows of them. */
+export async function unasked(genome: Genome, credentials: Credentials): Promise<readonly string[]> {
+  const found = new Set<string>();
+  for (const [cloud, gene] of Object.entries(genome.clouds)) {
+    const credential = credentials.compute?.[cloud];
+    if (credential === undefined) continue;
+    for (const machine of await computeProvider(gene.provider).list(genome.organism, credential)) {
+      if (machine.birth === null) found.add(machine.address ?? machine.id);
+    }
+  }
+  return [...found];
 }
 
 /** Removes strays: records first, so that nobody is sent to a machine that goes. */

@@ -20,6 +20,8 @@ export interface Leavings {
   readonly aside: readonly string[];
   /** Containers of podman, by a pattern of their names. */
   readonly containers: string;
+  /** Where podman keeps containers and images. */
+  readonly storage: string;
 }
 
 export function leavings(): Leavings {
@@ -41,5 +43,6 @@ export function leavings(): Leavings {
     tables: [TABLE],
     aside: ['caddy.service'],
     containers: 'cell-fn-*',
+    storage: '/var/lib/containers/storage',
   };
 }

@@ -143,7 +143,10 @@ export async function listMachines(organism: string, credential: Json | undefine
       if (thrown instanceof CellError) return null;
       throw thrown;
     });
-    if (answer === null) return [{ id: `?@${placeOf(machine)}`, birth: null, parent: '', address, running: false }];
+    if (answer === null) {
+      const known = await numeric(address).catch(() => address);
+      return [{ id: `?@${placeOf(machine)}`, birth: null, parent: '', address: known, running: false }];
+    }
     if (answer.is !== 'held' || answer.organism !== organism) return [];
     const { birth, parent } = answer;
     return [{ id: idOf({ organism, birth }, machine), birth, parent, address: await numeric(address), running: true }];

@@ -157,34 +157,41 @@ processes() {
   done | cut -d / -f 3
 }
 
+# Containers of functions, and their images: those stay where podman had been used before, as packages do, for nobody
+# could tell whose they are. podman is not even asked where it has none of the cell's: it would leave files of its own.
 containers() {
-  if [ -z "$R" ] && command -v podman >/dev/null; then
-    podman ps --all --format '{{.Names}}' 2>/dev/null | while read -r name; do
-      case $name in @containers) echo "$name" ;; esac
-    done
-  fi
+  [ -z "$R" ] && grep -qs '"cell-fn-' @storage/overlay-containers/*.json || return 0
+  podman ps --all --format '{{.Names}}' 2>/dev/null | while read -r name; do
+    case $name in @containers) echo "$name" ;; esac
+  done
 }
 
-# The heartbeat first, so that nothing is started again; what runs; then what it was started from.
+images() {
+  if [ -n "$R" ] || [ ! -d @storage/overlay ] || ! grep -Fxqe found-containers=no "$claim"; then return 0; fi
+  umount -q @storage/overlay
+  if [ -d @storage ]; then find @storage -mindepth 1 -maxdepth 1 ! -name tmp -exec rm -rf {} +; fi
+  rm -rf @storage/../cache
+  [ ! -d @storage/overlay ] || fail 'the images of containers cannot be removed'
+}
+
+# First what would start it again, the heartbeat before all; then what runs; then what it was started from. Links are
+# removed as such: systemctl itself would take an emptied folder with them, which may have been there.
 clean() {
   : >"$folder/releasing"
   rm -f "$R@cronFile"
-  timers=$(units | grep '\.timer$')
-  [ -z "$timers" ] || systemctl disable --now $timers >/dev/null 2>&1
   all=$(units)
-  if [ -n "$all" ]; then
-    systemctl disable --now $all >/dev/null 2>&1
-    systemctl stop $all >/dev/null 2>&1
-  fi
+  for unit in $all; do rm -f "$R@unitFolder"/*.wants/"$unit" "$R@unitFolder"/*.requires/"$unit"; done
+  timers=$(units | grep '\.timer$')
+  [ -z "$timers" ] || systemctl stop $timers >/dev/null 2>&1
+  [ -z "$all" ] || systemctl stop $all >/dev/null 2>&1
   for name in $(containers); do podman rm --force --time 5 "$name" >/dev/null 2>&1; done
+  images
   for pid in $(processes); do kill -KILL "$pid" 2>/dev/null; done
   for unit in $all; do
     ! systemctl is-active --quiet "$unit" 2>/dev/null || fail "$unit cannot be stopped"
   done
   for unit in $all; do
-    for path in "$R@unitFolder" "$R@unitFolder"/*.wants "$R@unitFolder"/*.requires "$R/run/systemd/system"; do
-      rm -rf "$path/$unit" "$path/$unit.d"
-    done
+    for path in "$R@unitFolder" "$R/run/systemd/system"; do rm -rf "$path/$unit" "$path/$unit.d"; done
   done
   if [ -z "$R" ] && command -v nft >/dev/null; then
     for table in @tables; do
@@ -192,20 +199,19 @@ clean() {
     done
   fi
   # Its own way goes first, so that whoever gives the machine back stays connected, and the owner's way is there again.
-  if [ -e "$R@sshdFile" ]; then
-    rm -f "$R@sshdFile"
-    systemctl reload ssh >/dev/null 2>&1 || systemctl reload sshd >/dev/null 2>&1
-  fi
+  rm -f "$R@sshdFile"
+  systemctl reload ssh >/dev/null 2>&1 || systemctl reload sshd >/dev/null 2>&1
   for path in @paths; do
     rm -rf "$path"
-    if grep -Fxqe "found-folder=$path" "$claim"; then mkdir -m 755 "$path"; fi
     above=$(dirname "$path")
     if grep -Fxqe "found-no=$above" "$claim" && [ -d "$above" ]; then rmdir "$above" 2>/dev/null; fi
   done
-  if [ -n "$all$(grep '^found-active=' "$claim")" ]; then
-    systemctl daemon-reload >/dev/null 2>&1
-    systemctl reset-failed $all >/dev/null 2>&1
-  fi
+  for path in "$R@unitFolder"/*.wants "$R@unitFolder"/*.requires; do
+    grep -Fxqe "found-folder=$path" "$claim" || rmdir "$path" 2>/dev/null
+  done
+  sed -n 's/^found-folder=//p' "$claim" | while read -r path; do [ -d "$path" ] || mkdir -m 755 "$path"; done
+  systemctl daemon-reload >/dev/null 2>&1
+  [ -z "$all" ] || systemctl reset-failed $all >/dev/null 2>&1
   for unit in @aside; do
     if grep -Fxqe "found-active=$unit" "$claim"; then systemctl start "$unit" >/dev/null 2>&1; fi
   done
@@ -225,9 +231,13 @@ clean() {
 found() {
   [ -d "$ssh" ] || echo found-ssh=no
   [ -f "$keys" ] || echo found-keys=no
+  [ -d "$R@storage/overlay" ] || echo found-containers=no
   for path in @paths; do
     [ ! -d "$path" ] || echo "found-folder=$path"
     [ -d "$(dirname "$path")" ] || echo "found-no=$(dirname "$path")"
+  done
+  for path in "$R@unitFolder"/*.wants "$R@unitFolder"/*.requires; do
+    [ ! -d "$path" ] || echo "found-folder=$path"
   done
   for unit in @aside; do ! systemctl is-active --quiet "$unit" 2>/dev/null || echo "found-active=$unit"; done
 }
@@ -281,6 +291,7 @@ const PLACES: Readonly<Record<string, string>> = {
   units: either(LEAVINGS.units),
   users: either(LEAVINGS.users),
   containers: LEAVINGS.containers,
+  storage: LEAVINGS.storage,
   aside: LEAVINGS.aside.join(' '),
   tables: LEAVINGS.tables.map(shellQuote).join(' '),
   hostKey: HERE.hostKey,

@@ -53,6 +53,7 @@ export function openPlot(): Plot {
   for (const folder of [
     'etc/cron.d',
     'etc/systemd/system/multi-user.target.wants',
+    'etc/systemd/system/timers.target.wants',
     'opt',
     'srv',
     'run',
@@ -120,7 +121,9 @@ export function becomeCell(plot: Plot, birth: string): void {
   plot.write('etc/cell/ingress.json', '{}');
   plot.write('etc/cron.d/cell', '* * * * * root true\n');
   plot.write('etc/ssh/sshd_config.d/00-cell.conf', 'PasswordAuthentication no\n');
-  for (const unit of ['cell-tick.service', 'cell-tick.timer', 'cell-fn-web.service']) {
+  rmSync(join(plot.root, 'etc/systemd/system/timers.target.wants'), { recursive: true }); // As `systemctl disable` does.
+  plot.write('etc/systemd/system/sysinit.target.wants/cell-firewall.service', '[Unit]\n');
+  for (const unit of ['cell-firewall.service', 'cell-tick.service', 'cell-tick.timer', 'cell-fn-web.service']) {
     plot.write(`etc/systemd/system/${unit}`, '[Unit]\n');
     plot.write(`etc/systemd/system/multi-user.target.wants/${unit}`, '[Unit]\n');
     plot.write(`run/started/${unit}`, '');

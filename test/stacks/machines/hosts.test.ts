@@ -277,6 +277,31 @@ describe.runIf(process.platform === 'linux')('machines', () => {
     ]);
   });
 
+  test('are shown as they are, and asking changes nothing', { timeout: WITHIN }, async () => {
+    await make('b1');
+    const [dead, ...rest] = machines;
+    const claimed = await hostsCompute.list('garden', credential as never);
+    const keyFile = join(yard.dir, 'owner.key');
+    writeFileSync(keyFile, credential.privateKey);
+    const gene = {
+      provider: 'hosts',
+      machines,
+      credentials: `file:${keyFile}`,
+      monthly: { cents: 0, currency: 'USD' },
+    };
+    const examined = await hostsCompute.examine?.(gene as never, 'garden');
+    expect(examined?.mend).toBeUndefined();
+    const says = machines.map(
+      ({ address }) =>
+        `${address}:2222 ${address === claimed[0]?.address ? 'claimed by garden (b1, by seed)' : 'free'}`,
+    );
+    expect(examined?.found).toBe(says.join('; '));
+    const off = { ...gene, machines: [{ ...dead, port: 2 }, ...rest] };
+    const wrong = await hostsCompute.examine?.(off as never, 'garden');
+    expect(wrong?.found).toContain('No SSH log-in');
+    expect(wrong?.mend).toBeDefined();
+  });
+
   test('that are off are not taken for given back', { timeout: WITHIN }, async () => {
     const extra = await yard.make('o4');
     const only = [{ ...machines[0], address: extra.address }];
