@@ -52,6 +52,13 @@ export interface Options {
   readonly node?: string;
 }
 
+export interface Tick {
+  readonly fault?: string;
+  readonly now?: string;
+  /** On top of the environment of its process. */
+  readonly env?: Readonly<Record<string, string | number>>;
+}
+
 export interface Process {
   readonly pid: number;
   readonly line: string;
@@ -74,7 +81,7 @@ export interface Organism {
   /** A command line in a shell on a cell. */
   on(cell: Cell, command: string): Promise<Ran>;
   /** One tick of a cell as its cron runs it, after any that runs now. */
-  tick(cell: Cell, options?: { readonly fault?: string; readonly now?: string }): Promise<Ran>;
+  tick(cell: Cell, options?: Tick): Promise<Ran>;
   /** Stops and starts a cell's own ticks. */
   pause(cell: Cell): Promise<void>;
   goOn(cell: Cell): Promise<void>;
@@ -162,9 +169,10 @@ export async function newOrganism(options: Options = {}, on_: () => Promise<Grou
       return now.sort((a, b) => a.bornAt - b.bornAt);
     },
     on,
-    async tick(one, { fault = '', now } = {}) {
+    async tick(one, { fault = '', now, env: more = {} } = {}) {
+      const set = Object.entries({ ...more, CELL_FAULT: fault }).map(([name, value]) => `${name}=${value} `);
       // Not as the shell's last word, which it would become: sshd tells of a signal in another way than of a code.
-      const command = `CELL_FAULT=${fault} "$CELL_ROOT/opt/cell/bin/cell" divide --json${now === undefined ? '' : ` --now ${now}`}; exit $?`;
+      const command = `${set.join('')}"$CELL_ROOT/opt/cell/bin/cell" divide --json${now === undefined ? '' : ` --now ${now}`}; exit $?`;
       return organism.until(`a tick of ${one.name}`, async () => {
         const ran = await on(one, command);
         return ran.code === 0 && JSON.parse(ran.stdout).kind === 'busy' ? false : ran;

@@ -11,6 +11,8 @@ import { type NameServer, newKey, startKnot } from './nameservers.ts';
 export interface LabGround extends Ground {
   readonly box: LabBox;
   readonly knot: NameServer;
+  /** A machine's id on the box. */
+  idOf(machine: { readonly birth: string }): string;
 }
 
 /** The genome's `clouds` and `dns` for an organism on a box with its own name server. */
@@ -60,6 +62,7 @@ export async function labGround(octet: number, quota = MAX_CELLS): Promise<LabGr
     keeps: ['machines', 'addresses', 'layers'].map((name) => join(box.dir, name)),
     // Only what the zone had before: its name server.
     astray: async () => (await knot.dump()).filter((record) => !/\sNS\s|^ns\./.test(record)),
+    idOf,
     cutPower: (machine) => box.powerOff(idOf(machine)),
     async remove() {
       await Promise.all([box.stop(), knot.stop()]);
