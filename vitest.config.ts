@@ -8,7 +8,9 @@
 import { defineConfig } from 'vitest/config';
 
 const SERIAL = ['test/e2e/**/*.test.ts', 'test/package/**/*.test.ts'];
-const LAB = ['test/lab/**/*.test.ts'];
+const LAB = ['test/lab/*.test.ts'];
+/** Courses on real machines that were not yet seen to pass as a whole on a quiet computer: `npm run test:trials`. */
+const TRIALS = ['test/lab/trials/*.test.ts'];
 
 export default defineConfig({
   test: {
@@ -25,7 +27,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [...SERIAL, ...LAB],
+          exclude: [...SERIAL, ...LAB, ...TRIALS],
           sequence: { groupOrder: 0 },
         },
       },
@@ -49,7 +51,7 @@ export default defineConfig({
               extends: true as const,
               test: {
                 name: 'lab',
-                include: LAB,
+                include: process.env.CELL_LAB === 'trials' ? TRIALS : LAB,
                 fileParallelism: false,
                 maxWorkers: 1,
                 testTimeout: 180_000,

@@ -2,15 +2,15 @@
 import { mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, type TestContext } from 'vitest';
-import { mountOverlay, removeTree } from '../../src/box/host.ts';
-import { interfaceOf } from '../../src/box/power.ts';
-import { tagOf } from '../../src/box/words.ts';
-import type { Cell } from '../../src/model.ts';
-import type { Status } from '../../src/status.ts';
-import type { Drill } from '../courses/drill.ts';
-import { newOrganism, type Options, type Organism, type Ran, run, type Tick } from '../courses/organism.ts';
-import { cachedImage, LAB_PACKAGES } from './box.ts';
-import { type LabGround, labGround } from './ground.ts';
+import { mountOverlay, removeTree } from '../../../src/box/host.ts';
+import { interfaceOf } from '../../../src/box/power.ts';
+import { tagOf } from '../../../src/box/words.ts';
+import type { Cell } from '../../../src/model.ts';
+import type { Status } from '../../../src/status.ts';
+import type { Drill } from '../../courses/drill.ts';
+import { newOrganism, type Options, type Organism, type Ran, run, type Tick } from '../../courses/organism.ts';
+import { cachedImage, LAB_PACKAGES } from '../box.ts';
+import { type LabGround, labGround } from '../ground.ts';
 
 export const TIMEOUT = 600_000;
 const KILLED = 137;

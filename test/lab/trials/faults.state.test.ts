@@ -5,7 +5,7 @@
 import { appendFileSync, existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { Cell } from '../../src/model.ts';
+import type { Cell } from '../../../src/model.ts';
 import {
   begin,
   type Drill,
@@ -15,10 +15,10 @@ import {
   livingOf,
   orderAway,
   settled,
-} from '../courses/drill.ts';
-import { run } from '../courses/organism.ts';
+} from '../../courses/drill.ts';
+import { run } from '../../courses/organism.ts';
+import { KNOT, NSPAWN, needs } from '../needs.ts';
 import { asleep, awake, dueTick, type Lab, lab, says, stopLoads, TIMEOUT, upTo } from './faults.ts';
-import { KNOT, NSPAWN, needs } from './needs.ts';
 
 const OCTET = 175;
 const HOUR_MS = 3_600_000;

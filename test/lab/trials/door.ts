@@ -5,12 +5,12 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { firstLine, MORE } from '../../src/memory/greeting.ts';
-import type { Memory } from '../../src/memory/memory.ts';
-import { converse, type SessionResult } from '../../src/memory/session.ts';
-import { sshArguments } from '../../src/memory/sync.ts';
-import type { Cell, CellId } from '../../src/model.ts';
-import { type Ran, run } from '../courses/organism.ts';
+import { firstLine, MORE } from '../../../src/memory/greeting.ts';
+import type { Memory } from '../../../src/memory/memory.ts';
+import { converse, type SessionResult } from '../../../src/memory/session.ts';
+import { sshArguments } from '../../../src/memory/sync.ts';
+import type { Cell, CellId } from '../../../src/model.ts';
+import { type Ran, run } from '../../courses/organism.ts';
 
 /** A key, as the file `key` of a folder, at the door of a cell, for one of its users. */
 export interface Door {

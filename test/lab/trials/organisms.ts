@@ -5,16 +5,16 @@
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { shellQuote } from '../../src/effects/quote.ts';
-import { layout } from '../../src/layout.ts';
-import type { Status, StatusCell } from '../../src/status.ts';
-import { type Answer, type Plot, plotIn } from '../e2e/garden.ts';
-import type { LabBox } from './box.ts';
-import { settleDown } from './ground.ts';
-import { type DistantLoad, loadFrom, makeNamespace } from './load.ts';
-import type { NameServer } from './nameservers.ts';
+import { shellQuote } from '../../../src/effects/quote.ts';
+import { layout } from '../../../src/layout.ts';
+import type { Status, StatusCell } from '../../../src/status.ts';
+import { type Answer, type Plot, plotIn } from '../../e2e/garden.ts';
+import type { LabBox } from '../box.ts';
+import { settleDown } from '../ground.ts';
+import { type DistantLoad, loadFrom, makeNamespace } from '../load.ts';
+import type { NameServer } from '../nameservers.ts';
 
-const EXAMPLES = join(import.meta.dirname, '../../genome/examples');
+const EXAMPLES = join(import.meta.dirname, '../../../genome/examples');
 
 export interface LabOrganism extends Plot {
   readonly box: LabBox;

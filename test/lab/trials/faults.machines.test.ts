@@ -5,11 +5,11 @@
 import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { generateHostKey } from '../../src/effects/keys.ts';
-import { begin, end, expectOne, livingOf, orderAway, settled } from '../courses/drill.ts';
-import { MAX_CELLS } from '../courses/organism.ts';
+import { generateHostKey } from '../../../src/effects/keys.ts';
+import { begin, end, expectOne, livingOf, orderAway, settled } from '../../courses/drill.ts';
+import { MAX_CELLS } from '../../courses/organism.ts';
+import { KNOT, NSPAWN, needs } from '../needs.ts';
 import { asleep, awake, dueTick, lab, otherImage, says, TIMEOUT } from './faults.ts';
-import { KNOT, NSPAWN, needs } from './needs.ts';
 
 const OCTET = 172;
 /** What a machine may take to boot, where it never does. */

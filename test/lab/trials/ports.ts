@@ -1,5 +1,5 @@
 /** Which TCP ports of a machine answer, tried one and all from a network namespace. */
-import { run } from '../../src/box/host.ts';
+import { run } from '../../../src/box/host.ts';
 
 /** So many at once, each for so long; a packet that is dropped is never answered. */
 const [AT_ONCE, WITHIN_MS] = [4_000, 1_500];

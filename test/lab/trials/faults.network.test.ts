@@ -3,11 +3,11 @@
  * for longer than a dead cell is waited for, the parent has the box destroy the child, and then only runs its function.
  */
 import { describe, expect, test } from 'vitest';
-import { STEPS } from '../../src/mitosis.ts';
-import { begin, expectNothingLeft, expectOne, expectTidy, livingOf, orderAway, settled } from '../courses/drill.ts';
-import type { Organism, Ran } from '../courses/organism.ts';
+import { STEPS } from '../../../src/mitosis.ts';
+import { begin, expectNothingLeft, expectOne, expectTidy, livingOf, orderAway, settled } from '../../courses/drill.ts';
+import type { Organism, Ran } from '../../courses/organism.ts';
+import { KNOT, NSPAWN, needs } from '../needs.ts';
 import { cutOff, dueTick, lab, stopLoads, TIMEOUT, upTo } from './faults.ts';
-import { KNOT, NSPAWN, needs } from './needs.ts';
 
 const OCTET = 174;
 const KILLED = 137;

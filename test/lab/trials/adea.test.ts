@@ -3,9 +3,9 @@
  * and none of the notes, and shrink again.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { Status, StatusCell } from '../../src/status.ts';
-import type { DistantLoad } from './load.ts';
-import { KNOT, NSPAWN, needs } from './needs.ts';
+import type { Status, StatusCell } from '../../../src/status.ts';
+import type { DistantLoad } from '../load.ts';
+import { KNOT, NSPAWN, needs } from '../needs.ts';
 import { homesOf, type LabOrganism, plantOnBox } from './organisms.ts';
 
 const OCTET = 151;

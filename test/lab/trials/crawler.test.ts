@@ -4,9 +4,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { StatusCell } from '../../src/status.ts';
-import type { DistantLoad } from './load.ts';
-import { KNOT, NSPAWN, needs } from './needs.ts';
+import type { StatusCell } from '../../../src/status.ts';
+import type { DistantLoad } from '../load.ts';
+import { KNOT, NSPAWN, needs } from '../needs.ts';
 import { homesOf, type LabOrganism, plantOnBox } from './organisms.ts';
 
 const OCTET = 150;
