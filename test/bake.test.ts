@@ -89,7 +89,9 @@ test('it is told what has changed, and that it need not any more', async () => {
 test('a refusal is told of and not repeated for an hour', async () => {
   await ours();
   // Nobody listens there.
-  expect(await bake(here, genome(), 'near', 'a')).toMatch(/^near keeps no artefacts: No SSH log-in at 127\.0\.0\.1/);
+  expect(await bake(here, genome(), 'near', 'a')).toMatch(
+    /^near keeps no artefacts: The box at 127\.0\.0\.1:\d+ is not reached/,
+  );
   expect(await bakeable(here, genome(), lineage)).toEqual([]);
   now += BAKE_RETRY_MS;
   expect(await bakeable(here, genome(), lineage)).toHaveLength(1);

@@ -75,8 +75,8 @@ export async function lentMachines(octet: number, count: number, box_?: LabBox):
     await remote.must(
       `printf 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f his' >>/root/.ssh/authorized_keys
 useradd --create-home --shell /bin/sh keeper
-mkdir -p /home/keeper/.ssh && printf '%s\\n' '${key.publicKey}' >/home/keeper/.ssh/authorized_keys
-chown -R keeper: /home/keeper/.ssh && chmod 700 /home/keeper/.ssh
+mkdir -p ~keeper/.ssh && printf '%s\\n' '${key.publicKey}' >~keeper/.ssh/authorized_keys
+chown -R keeper: ~keeper/.ssh && chmod 700 ~keeper/.ssh
 if [ -d /etc/sudoers.d ]; then echo 'keeper ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/keeper; fi
 mkdir -p /srv/own /opt/own && echo mine >/srv/own/file && ln -s file /srv/own/link
 systemctl is-system-running --wait >/dev/null; true`,

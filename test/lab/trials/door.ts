@@ -73,7 +73,7 @@ function powers(door: Door, folder: string): Readonly<Record<string, () => Promi
     'a file by scp': async () => (await scp([], `${there}:/etc/hostname`, got)) || existsSync(got),
     'a file by the old scp': async () =>
       (await scp(['-O'], `${there}:/etc/hostname`, `${got}.old`)) || existsSync(`${got}.old`),
-    'a file put there': async () => scp([], mine, `${there}:/tmp/put`),
+    'a file put there': async () => scp([], mine, `${there}:/var/tmp/put`),
     'a file by sftp': async () => {
       await run('sftp', ['-b', batch, ...optionsOf(door), there], process.env, WITHIN_MS);
       return existsSync(join(folder, 'sftp'));

@@ -202,7 +202,7 @@ describe.skipIf(needs('security', NSPAWN, KNOT))('an organism of real machines',
           after(fc.json().map((json) => frame('J', Buffer.from(json)))),
           fc
             .constantFrom(
-              '$(touch /tmp/owned)\n',
+              '$(touch /var/tmp/owned)\n',
               '`id`\n',
               '; id\n',
               '\0\n',
