@@ -1,21 +1,22 @@
-/** The child's machine loses its power at every stage, on real machines. */
+/**
+ * The child's machine loses its power after it was given a function, on real machines: it is fenced, and the function runs
+ * at its parent again. The other stages are drilled on local machines, and here by `npm run test:trials`.
+ */
 import { describe, test } from 'vitest';
-import { deadAfterItWasGiven, deadBeforeItWasGiven, deadWhileTakenIn } from '../courses/deaths.ts';
+import { deadAfterItWasGiven } from '../courses/deaths.ts';
 import { newOrganism } from '../courses/organism.ts';
 import { labGround } from './ground.ts';
 import { KNOT, NSPAWN, needs } from './needs.ts';
 
 const OCTET = 171;
-const TIMEOUT = 900_000;
+const TIMEOUT = 400_000;
 
 describe.skipIf(needs('deaths', NSPAWN, KNOT))('a power cut of the child', () => {
-  test.for([
-    ['before it was given anything: it is taken back, and nobody notices', '60s', deadBeforeItWasGiven],
-    ['after it was given a function: it is fenced, and the function runs at its parent', '8s', deadAfterItWasGiven],
-    ['while it is taken in: it is fenced, with the data it had handed over', '60s', deadWhileTakenIn],
-  ] as const)('%s', { timeout: TIMEOUT }, async ([, deadAfter, course], context) => {
-    const organism = await newOrganism({ deadAfter }, () => labGround(OCTET));
-    context.onTestFinished(organism.close, TIMEOUT);
-    await course(organism);
+  test('after it was given a function: it is fenced, and the function runs at its parent', {
+    timeout: TIMEOUT,
+  }, async ({ onTestFinished }) => {
+    const organism = await newOrganism({ deadAfter: '8s' }, () => labGround(OCTET));
+    onTestFinished(organism.close, TIMEOUT);
+    await deadAfterItWasGiven(organism);
   });
 });
