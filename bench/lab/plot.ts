@@ -50,7 +50,7 @@ export async function plot(): Promise<Plot> {
     join(folder, 'genome.yaml'),
     `organism: ${ORGANISM}
 zone: ${ORGANISM}.test
-body: { maxCells: 4, heartbeat: 1h }
+body: { maxCells: 4, heartbeat: 30s }
 rhythm: { settle: 1s, hold: 2s, refractory: 1s, calm: 1h, jitter: 100ms }
 clouds: { box: ${cloud} }
 dns: { provider: rfc2136, server: ${box.address}, key: ${key.name}, credentials: "file:${secret}", ttl: 1s }
@@ -61,7 +61,7 @@ functions:
     domain: web.${ORGANISM}.test
     health: { http: /health, every: 1s, timeout: 1s, within: 10s }
     data: [./data]
-    divide: delegate
+    divide: replicate
 `,
   );
   let made = 0;
