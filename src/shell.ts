@@ -5,9 +5,10 @@
 import { spawn } from 'node:child_process';
 import { nearest } from '../genome/suggest.ts';
 import { quoted } from './effects/copy.ts';
+import { asFunction } from './effects/users.ts';
 import { CellError } from './errors.ts';
 import type { Here } from './here.ts';
-import { unitOf } from './layout.ts';
+import { layout, unitOf } from './layout.ts';
 import { sshArguments } from './memory/sync.ts';
 import type { Cell, Lineage } from './model.ts';
 
@@ -92,8 +93,13 @@ export function logCommand(name: string | null, lines: number, follow: boolean):
   return `journalctl -u ${unit} -n ${lines}${follow ? ' -f' : ''} --no-pager`;
 }
 
-/** The command line that runs something in a function's folder with its environment. */
+/** The command line that runs something in a function's folder, with its environment and as its user. */
 export function execCommand(name: string, words: readonly string[]): string {
   const line = words.map(quoted).join(' ');
-  return `cd "\${CELL_ROOT:-}/srv/cell/${name}" && set -a && . ./.env && set +a && exec ${line}`;
+  const root = `"\${CELL_ROOT:-}"`;
+  const { environments, functions } = layout('');
+  const enter = `cd ${root}${functions}/${name} && set -a && . ${root}${environments}/${name}.env && set +a`;
+  // A machine that is a folder has one user.
+  const user = `[ -n ${root} ] || set -- ${asFunction({ system: true }, name).join(' ')}`;
+  return `set --; ${user}; ${enter} && exec "$@" ${line}`;
 }
