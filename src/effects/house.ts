@@ -38,6 +38,7 @@ export async function buildHouse(layout: Layout): Promise<void> {
   for (const name of CLOSED) await room(join(home, name), 0o700, root);
   await room(join(home, 'memory.git'), 0o750, door);
   await room(layout.functions, 0o755, root);
+  await room(dirname(layout.whereFile), 0o755, root);
   await room(dirname(layout.environments), 0o755, root);
   await room(layout.environments, 0o700, root);
   const ssh = await setSshd(layout);

@@ -48,7 +48,7 @@ export function neededPackages(genome: Genome, functions: readonly FunctionName[
 }
 
 /** podman, and what it makes networks of containers with. */
-const CONTAINERS = ['podman', 'netavark', 'aardvark-dns'];
+const CONTAINERS = ['podman', 'netavark'];
 
 /** The part of a probe that asks for packages. */
 export function packageProbe(names: readonly string[]): string {
