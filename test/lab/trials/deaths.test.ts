@@ -1,6 +1,6 @@
-/** The child's machine loses its power at the other stages, on real machines: it takes minutes. */
+/** The child's machine loses its power at every stage, on real machines: it takes minutes. */
 import { describe, test } from 'vitest';
-import { deadBeforeItWasGiven, deadWhileTakenIn } from '../../courses/deaths.ts';
+import { deadAfterItWasGiven, deadBeforeItWasGiven, deadWhileTakenIn } from '../../courses/deaths.ts';
 import { newOrganism } from '../../courses/organism.ts';
 import { labGround } from '../ground.ts';
 import { KNOT, NSPAWN, needs } from '../needs.ts';
@@ -10,10 +10,11 @@ const TIMEOUT = 600_000;
 
 describe.skipIf(needs('deaths', NSPAWN, KNOT))('a power cut of the child', () => {
   test.for([
-    ['before it was given anything: it is taken back, and nobody notices', deadBeforeItWasGiven],
-    ['while it is taken in: it is fenced, with the data it had handed over', deadWhileTakenIn],
-  ] as const)('%s', { timeout: TIMEOUT }, async ([, course], context) => {
-    const organism = await newOrganism({ deadAfter: '60s' }, () => labGround(OCTET));
+    ['before it was given anything: it is taken back, and nobody notices', '60s', deadBeforeItWasGiven],
+    ['after it was given a function: it is fenced, and the function runs at its parent', '8s', deadAfterItWasGiven],
+    ['while it is taken in: it is fenced, with the data it had handed over', '60s', deadWhileTakenIn],
+  ] as const)('%s', { timeout: TIMEOUT }, async ([, deadAfter, course], context) => {
+    const organism = await newOrganism({ deadAfter }, () => labGround(OCTET));
     context.onTestFinished(organism.close, TIMEOUT);
     await course(organism);
   });
