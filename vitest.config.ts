@@ -12,6 +12,9 @@ const LAB = ['test/lab/*.test.ts'];
 /** Courses on real machines that were not yet seen to pass as a whole on a quiet computer: `npm run test:trials`. */
 const TRIALS = ['test/lab/trials/*.test.ts'];
 
+/** A whole organism is many processes with time-outs of their own: on a computer that CI shares, one more try. */
+const RETRY = process.env.CI === undefined ? 0 : 1;
+
 export default defineConfig({
   test: {
     environment: 'node',
@@ -38,6 +41,7 @@ export default defineConfig({
           include: SERIAL,
           fileParallelism: false,
           maxWorkers: 1,
+          retry: RETRY,
           testTimeout: 60_000,
           hookTimeout: 120_000,
           sequence: { groupOrder: 1 },
@@ -54,6 +58,7 @@ export default defineConfig({
                 include: process.env.CELL_LAB === 'trials' ? TRIALS : LAB,
                 fileParallelism: false,
                 maxWorkers: 1,
+                retry: RETRY,
                 testTimeout: 180_000,
                 hookTimeout: 300_000,
                 sequence: { groupOrder: 2 },
