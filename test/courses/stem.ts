@@ -2,7 +2,7 @@
  * Stem cells: a division takes one instead of making a machine; killed at every step, dead, or left by a keeper that
  * goes or dies, none is lost and none is left behind.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { credentialsOf, genomeOf } from '../../src/here.ts';
@@ -50,9 +50,10 @@ async function machines(organism: Organism): Promise<readonly BirthId[]> {
   return births;
 }
 
-/** How its last division went, by its own figures. */
-export function lastDivision(organism: Organism, cell: Cell): Figures {
-  return JSON.parse(readFileSync(join(organism.ground.rootOf(cell), 'var/lib/cell/last-division.json'), 'utf8'));
+/** How its last division went, by its own figures; false until it has written them down. */
+export function lastDivision(organism: Organism, cell: Cell): Figures | false {
+  const file = join(organism.ground.rootOf(cell), 'var/lib/cell/last-division.json');
+  return existsSync(file) && (JSON.parse(readFileSync(file, 'utf8')) as Figures);
 }
 
 async function end(organism: Organism): Promise<void> {
@@ -145,7 +146,7 @@ export async function deadStemAtDivision(organism: Organism): Promise<void> {
   await organism.tick(first, { now: 'web' });
   await organism.goOn(first);
   await keeping(organism, 1, 0);
-  const { birth, phases } = lastDivision(organism, first);
+  const { birth, phases } = await organism.until('it is written down', () => lastDivision(organism, first));
   expect(birth).not.toBe(stem.birth);
   expect(phases.body).toBeGreaterThan(0);
   expect(await machines(organism)).toHaveLength(3);
