@@ -3,6 +3,7 @@
  * port, Node and token.
  */
 import { join } from 'node:path';
+import { query } from '../../src/effects/dns/query.ts';
 import { CellError } from '../../src/errors.ts';
 import type { ResourceSpec } from '../stack.ts';
 import { type DnsProvider, ownershipName, ownershipText, type TaggedRecord } from './record.ts';
@@ -75,18 +76,7 @@ export const localDns: DnsProvider = {
     const resolver = new Resolver({ timeout: QUERY_TIMEOUT_MS, tries: QUERY_TRIES });
     resolver.setServers([`127.0.0.1:${where.port}`]);
     try {
-      switch (type) {
-        case 'TXT':
-          return (await resolver.resolveTxt(domain)).map((parts) => parts.join(''));
-        case 'SRV':
-          return (await resolver.resolveSrv(domain)).map((s) => `${s.priority} ${s.weight} ${s.port} ${s.name}`);
-        case 'A':
-          return await resolver.resolve4(domain);
-        case 'AAAA':
-          return await resolver.resolve6(domain);
-        case 'CNAME':
-          return await resolver.resolveCname(domain);
-      }
+      return await query(resolver, domain, type);
     } catch (thrown) {
       const { code = '', message } = thrown as NodeJS.ErrnoException;
       if (NOTHING.has(code)) return [];

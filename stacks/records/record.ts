@@ -3,6 +3,7 @@
  * several cells under one name never touch each other's.
  */
 import type { Genome } from '../../genome/schema.ts';
+import type { QueryType } from '../../src/effects/dns/query.ts';
 import type { EngineName, Json, ResourceSpec } from '../stack.ts';
 
 export type DnsGene = Genome['dns'];
@@ -33,7 +34,7 @@ export interface DnsProvider {
   /** Removes what the provider itself keeps on this computer, once the organism is gone. */
   forget?(organism: string, credential: Json): Promise<void>;
   /** What the zone's servers answer for a name now: asked over DNS, not over the provider's API. */
-  resolve(domain: string, type: 'A' | 'AAAA' | 'TXT' | 'CNAME' | 'SRV', credential: Json): Promise<readonly string[]>;
+  resolve(domain: string, type: QueryType, credential: Json): Promise<readonly string[]>;
 }
 
 export interface TaggedRecord {

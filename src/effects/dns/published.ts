@@ -11,9 +11,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CellError, messageOf } from '../../errors.ts';
 import { NoAnswer } from './line.ts';
 import type { PrimaryCredential } from './primary.ts';
+import { type QueryType, query } from './query.ts';
 import { noAnswer, refused, type Where } from './refusals.ts';
-
-export type ShownType = 'A' | 'AAAA' | 'TXT' | 'CNAME' | 'SRV';
 
 /** A datagram may be lost; three times in a row it hardly is. */
 const PRIMARY = { timeout: 2_000, tries: 3 };
@@ -41,23 +40,8 @@ function resolverAt(address: string, port: number, options: { timeout: number; t
   return resolver;
 }
 
-async function query(resolver: Resolver, name: string, type: ShownType): Promise<readonly string[]> {
-  switch (type) {
-    case 'TXT':
-      return (await resolver.resolveTxt(name)).map((parts) => parts.join(''));
-    case 'SRV':
-      return (await resolver.resolveSrv(name)).map((s) => `${s.priority} ${s.weight} ${s.port} ${s.name}`);
-    case 'A':
-      return resolver.resolve4(name);
-    case 'AAAA':
-      return resolver.resolve6(name);
-    case 'CNAME':
-      return resolver.resolveCname(name);
-  }
-}
-
 /** Values, none when the server says there are none. Throws what the resolver throws otherwise. */
-async function answersOf(resolver: Resolver, name: string, type: ShownType): Promise<readonly string[]> {
+async function answersOf(resolver: Resolver, name: string, type: QueryType): Promise<readonly string[]> {
   try {
     return await query(resolver, name, type);
   } catch (thrown) {
@@ -110,7 +94,7 @@ interface Shown {
 async function shownByEach(
   credential: PrimaryCredential,
   name: string,
-  type: ShownType,
+  type: QueryType,
   { secondaryPort = DNS_PORT }: ShownOptions,
 ): Promise<readonly Shown[]> {
   const where: Where = { ...credential, key: credential.tsig.name };
@@ -134,7 +118,7 @@ async function shownByEach(
 export async function shown(
   credential: PrimaryCredential,
   name: string,
-  type: ShownType,
+  type: QueryType,
   options: ShownOptions = {},
 ): Promise<readonly string[]> {
   const [first, ...others] = await shownByEach(credential, name, type, options);
