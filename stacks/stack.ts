@@ -13,6 +13,9 @@ export interface ResourceSpec {
   readonly inputs: { readonly [key: string]: Json };
 }
 
+/** What a stack gives, by the names of its resources. */
+export type Outputs = Readonly<Record<string, { readonly [key: string]: Json }>>;
+
 export interface StackPlan {
   readonly name: string;
   readonly kind: 'body' | 'voice';

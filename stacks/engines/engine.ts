@@ -4,7 +4,7 @@
  * Every call but `export` and `preview` holds the stack's lock: a lease, renewed while the call runs, taken over
  * without a human when its holder is dead or its time is up.
  */
-import type { Bindings, EngineName, Json, StackPlan } from '../stack.ts';
+import type { Bindings, EngineName, Json, Outputs, StackPlan } from '../stack.ts';
 
 export type Operation = 'create' | 'update' | 'replace' | 'delete' | 'same';
 
@@ -19,7 +19,7 @@ export interface Change {
 export interface StackResult {
   readonly changes: readonly Change[];
   /** Outputs of every resource, by resource name. Secrets are in the clear here: never print them. */
-  readonly outputs: Readonly<Record<string, { readonly [key: string]: Json }>>;
+  readonly outputs: Outputs;
 }
 
 export interface EngineOptions {

@@ -3,19 +3,11 @@
  * on the machine itself, and given back as it was found. What does something is in hosts.handler.ts and loaded late.
  */
 import type { CloudGene } from '../../genome/schema.ts';
-import { CellError } from '../../src/errors.ts';
+import { geneFor } from '../gene.ts';
 import type { Json } from '../stack.ts';
-import type { ComputeProvider } from './machine.ts';
-
-/** One resource is a whole machine; its name in the stack. */
-const NAME = 'machine';
+import { type ComputeProvider, MACHINE, machineOf } from './machine.ts';
 
 type HostsGene = Extract<CloudGene, { provider: 'hosts' }>;
-
-function hosts(gene: CloudGene): HostsGene {
-  if (gene.provider !== 'hosts') throw new Error(`the provider hosts was asked for ${gene.provider}`);
-  return gene;
-}
 
 /** The list as resources and credentials carry it: the host key without its comment. */
 function listed(gene: HostsGene): Json {
@@ -35,8 +27,8 @@ export const hostsCompute: ComputeProvider = {
     const { organism, birth, parent, cloud } = need;
     const imprintKey = { $value: 'imprintKey' };
     // No `hostKey`: the machine keeps its own.
-    const inputs = { organism, birth, parent, cloud, machines: listed(hosts(gene)), imprintKey };
-    return [{ type: 'cell:hosts:Machine', name: NAME, inputs }];
+    const inputs = { organism, birth, parent, cloud, machines: listed(geneFor('hosts', gene)), imprintKey };
+    return [{ type: 'cell:hosts:Machine', name: MACHINE, inputs }];
   },
 
   reach(outputs) {
@@ -55,12 +47,13 @@ export const hostsCompute: ComputeProvider = {
   },
 
   monthly(gene) {
-    return hosts(gene).monthly;
+    return geneFor('hosts', gene).monthly;
   },
 
   async credential(gene) {
     const { resolveSecret } = await import('../../src/effects/secrets.ts');
-    return { privateKey: await resolveSecret(hosts(gene).credentials), machines: listed(hosts(gene)) };
+    const own = geneFor('hosts', gene);
+    return { privateKey: await resolveSecret(own.credentials), machines: listed(own) };
   },
 
   async list(organism, credential) {
@@ -81,9 +74,3 @@ export const hostsCompute: ComputeProvider = {
     return { found, mend: 'See that each is on, lets the key in and answers with the listed host key.' };
   },
 };
-
-function machineOf(outputs: Parameters<ComputeProvider['reach']>[0]): { readonly [key: string]: Json } {
-  const machine = outputs[NAME];
-  if (machine === undefined) throw new CellError('NOT_FOUND', 'the stack has no machine yet');
-  return machine;
-}

@@ -3,29 +3,20 @@
  * local.handler.ts and loaded late, for compiling and a quiet tick need none of it.
  */
 import { join } from 'node:path';
-import type { CloudGene } from '../../genome/schema.ts';
-import { CellError } from '../../src/errors.ts';
+import { geneFor } from '../gene.ts';
 import type { Json } from '../stack.ts';
-import type { ComputeProvider } from './machine.ts';
-
-/** One resource makes a whole machine; its name in the stack. */
-const NAME = 'machine';
-
-function local(gene: CloudGene): Extract<CloudGene, { provider: 'local' }> {
-  if (gene.provider !== 'local') throw new Error(`the local provider was asked for ${gene.provider}`);
-  return gene;
-}
+import { type ComputeProvider, MACHINE, machineOf } from './machine.ts';
 
 export const localCompute: ComputeProvider = {
   name: 'local',
   engine: 'embedded',
 
   resources(need, gene) {
-    const { network, sshPort, httpPort, runtime } = local(gene);
+    const { network, sshPort, httpPort, runtime } = geneFor('local', gene);
     return [
       {
         type: 'cell:local:Machine',
-        name: NAME,
+        name: MACHINE,
         inputs: {
           organism: need.organism,
           birth: need.birth,
@@ -43,8 +34,7 @@ export const localCompute: ComputeProvider = {
   },
 
   reach(outputs) {
-    const machine = outputs[NAME];
-    if (machine === undefined) throw new CellError('NOT_FOUND', 'the stack has no machine yet');
+    const machine = machineOf(outputs);
     return {
       address: text(machine, 'address'),
       sshPort: number(machine, 'sshPort'),
@@ -55,7 +45,7 @@ export const localCompute: ComputeProvider = {
   },
 
   monthly(gene) {
-    return local(gene).monthly;
+    return geneFor('local', gene).monthly;
   },
 
   async credential(_gene, home) {

@@ -3,8 +3,19 @@
  * tests; nothing above knows which one is at work.
  */
 import type { CloudGene } from '../../genome/schema.ts';
+import { CellError } from '../../src/errors.ts';
 import type { PublicKey, Reach } from '../../src/model.ts';
-import type { EngineName, Json, ResourceSpec } from '../stack.ts';
+import type { EngineName, Json, Outputs, ResourceSpec } from '../stack.ts';
+
+/** One resource makes a whole machine; its name in the stack. */
+export const MACHINE = 'machine';
+
+/** The machine that a stack gives. Throws NOT_FOUND when it was not made yet. */
+export function machineOf(outputs: Outputs): Outputs[string] {
+  const machine = outputs[MACHINE];
+  if (machine === undefined) throw new CellError('NOT_FOUND', 'the stack has no machine yet');
+  return machine;
+}
 
 /** What a machine is for, known before it is made. */
 export interface MachineNeed {
@@ -26,9 +37,9 @@ export interface ComputeProvider {
    */
   resources(need: MachineNeed, gene: CloudGene): readonly ResourceSpec[];
   /** Where the machine is reached, from the outputs of its resources. */
-  reach(outputs: Readonly<Record<string, { readonly [key: string]: Json }>>): Reach;
+  reach(outputs: Outputs): Reach;
   /** The host key that the machine answers with for good, where it is not made with the one it is given. */
-  hostKey?(outputs: Readonly<Record<string, { readonly [key: string]: Json }>>): PublicKey;
+  hostKey?(outputs: Outputs): PublicKey;
   /** Cost a month, in cents. */
   monthly(gene: CloudGene): { readonly cents: number; readonly currency: string };
   /**

@@ -2,28 +2,20 @@
  * The compute provider `nspawn`: a Linux box of one's own that makes systemd-nspawn machines (src/box). It is driven over
  * SSH, by a key that can do that and nothing else; everything that does something is in nspawn.handler.ts.
  */
-import type { CloudGene } from '../../genome/schema.ts';
 import { CellError } from '../../src/errors.ts';
-import type { ComputeProvider } from './machine.ts';
-
-/** One resource makes a whole machine; its name in the stack. */
-const NAME = 'machine';
-
-function nspawn(gene: CloudGene): Extract<CloudGene, { provider: 'nspawn' }> {
-  if (gene.provider !== 'nspawn') throw new Error(`the provider nspawn was asked for ${gene.provider}`);
-  return gene;
-}
+import { geneFor } from '../gene.ts';
+import { type ComputeProvider, MACHINE, machineOf } from './machine.ts';
 
 export const nspawnCompute: ComputeProvider = {
   name: 'nspawn',
   engine: 'embedded',
 
   resources(need, gene) {
-    const { box, image, cpus, memory } = nspawn(gene);
+    const { box, image, cpus, memory } = geneFor('nspawn', gene);
     return [
       {
         type: 'cell:nspawn:Machine',
-        name: NAME,
+        name: MACHINE,
         inputs: {
           organism: need.organism,
           birth: need.birth,
@@ -41,17 +33,17 @@ export const nspawnCompute: ComputeProvider = {
   },
 
   reach(outputs) {
-    const address = outputs[NAME]?.address;
+    const { address } = machineOf(outputs);
     if (typeof address !== 'string') throw new CellError('NOT_FOUND', 'the stack has no machine yet');
     return { address, sshPort: 22, httpPort: 80, user: 'root', root: '' };
   },
 
   monthly(gene) {
-    return nspawn(gene).monthly;
+    return geneFor('nspawn', gene).monthly;
   },
 
   async credential(gene) {
-    const { box, credentials } = nspawn(gene);
+    const { box, credentials } = geneFor('nspawn', gene);
     const { resolveSecret } = await import('../../src/effects/secrets.ts');
     return { box: { ...box }, privateKey: `${(await resolveSecret(credentials)).trim()}\n` };
   },
@@ -67,7 +59,7 @@ export const nspawnCompute: ComputeProvider = {
   },
 
   bake: {
-    wanted: (gene) => nspawn(gene).bake,
+    wanted: (gene) => geneFor('nspawn', gene).bake,
     async keep(birth, hashes, credential) {
       const { bakeStore } = await import('./nspawn.handler.ts');
       await bakeStore(birth, hashes, credential);
@@ -79,6 +71,6 @@ export const nspawnCompute: ComputeProvider = {
       import('./nspawn.handler.ts'),
       nspawnCompute.credential(gene, ''),
     ]);
-    return examineBox(organism, nspawn(gene), credential);
+    return examineBox(organism, geneFor('nspawn', gene), credential);
   },
 };

@@ -3,19 +3,15 @@
  * RFC 8945), such as BIND, Knot or PowerDNS. Nothing but DNS is spoken with it, and nothing is kept anywhere else.
  */
 import { CellError } from '../../src/errors.ts';
+import { geneFor } from '../gene.ts';
 import type { ResourceSpec } from '../stack.ts';
-import type { DnsGene, DnsProvider } from './record.ts';
+import type { DnsProvider } from './record.ts';
 
 const TYPE = 'cell:rfc2136:Record';
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
 const client = () => import('./rfc2136.client.ts');
 const published = () => import('../../src/effects/dns/published.ts');
-
-function rfc2136(gene: DnsGene): Extract<DnsGene, { provider: 'rfc2136' }> {
-  if (gene.provider !== 'rfc2136') throw new Error(`the rfc2136 provider was asked for ${gene.provider}`);
-  return gene;
-}
 
 export const rfc2136Dns: DnsProvider = {
   name: 'rfc2136',
@@ -34,7 +30,7 @@ export const rfc2136Dns: DnsProvider = {
   },
 
   async credential(gene, _home, { zone }) {
-    const { server, port, key, algorithm, credentials } = rfc2136(gene);
+    const { server, port, key, algorithm, credentials } = geneFor('rfc2136', gene);
     const { resolveSecret } = await import('../../src/effects/secrets.ts');
     const secret = (await resolveSecret(credentials)).replace(/\s/g, '');
     if (secret === '' || !BASE64.test(secret)) {
