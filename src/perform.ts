@@ -10,18 +10,18 @@ import { noteBirth } from './decide/breaker.ts';
 import { letIn } from './doors.ts';
 import { writeAtomic } from './effects/files.ts';
 import { runThrottle } from './effects/hooks.ts';
-import { generateHostKey } from './effects/keys.ts';
 import { CellError, explain } from './errors.ts';
 import { fence, reclaim } from './fence.ts';
 import { type Here, lineageOf, say } from './here.ts';
 import { newSaga, type RunContext, type RunOutcome, run, type Saga } from './journal.ts';
 import { ALIVE_EVERY_MS, STEP_ATTEMPTS } from './limits.ts';
+import { newDivision, newMachine, purposeOf } from './making.ts';
 import { canTakeBack, mitosis, takingBack } from './mitosis.ts';
 import type { Action, Lineage } from './model.ts';
 import { fine, type Outcome, wrong } from './outcome.ts';
 import { cellDonor, parentOf } from './parent.ts';
 import { repeat } from './pulse.ts';
-import type { Apoptosis, Making, Mitosis, Parent, Stem } from './saga.ts';
+import type { Apoptosis, Mitosis, Parent, Stem } from './saga.ts';
 import { answers, differentiated, newStem, stemBack, stemSteps } from './stem.ts';
 
 export interface PerformOptions extends Pick<RunContext, 'afterStep' | 'beforeRecord'> {
@@ -39,7 +39,7 @@ export async function perform(here: Here, genome: Genome, action: Action, option
     case 'divide':
       return divideInto(here, genome, action, options);
     case 'stem': {
-      const stem = newStem(here.clock(), await nextBirth(here), action, keyPair);
+      const stem = newStem(here.clock(), await nextBirth(here), action);
       await here.journal.save(stem);
       return goOn(here, genome, stem, options);
     }
@@ -122,29 +122,10 @@ async function nextBirth(here: Here): Promise<string> {
 
 /** Plans a division and writes the plan down, before anything of it is done. */
 async function conceive(here: Here, action: Division): Promise<Mitosis> {
-  const birth = await nextBirth(here);
-  const saga: Mitosis = {
-    ...newSaga(here.clock(), birth, 'divide', 'reserve'),
-    birth,
-    mode: action.mode,
-    functions: [action.function, ...action.along],
-    cloud: action.cloud,
-    budget: action.budget,
-    why: action.why,
-    imprintKey: keyPair(),
-    firstHostKey: keyPair(),
-    reach: null,
-    child: null,
-    givenAt: null,
-    figures: {},
-  };
+  const machine = newMachine(await nextBirth(here), action.cloud);
+  const saga = newDivision(here.clock(), purposeOf(action), machine);
   await here.journal.save(saga);
   return saga;
-}
-
-export function keyPair(): Making['imprintKey'] {
-  const { privatePem, publicKey } = generateHostKey();
-  return { privateKey: privatePem, publicKey };
 }
 
 /** Takes a saga as far as it goes now. */

@@ -12,8 +12,8 @@ import type { Change } from '../stacks/engines/engine.ts';
 import { computeProvider } from '../stacks/machines/index.ts';
 import { stemsOf } from './decide/slots.ts';
 import { genomeOf, type Here, hasHome, lineageOf, openHome } from './here.ts';
+import { keyPair } from './making.ts';
 import type { Cell } from './model.ts';
-import { keyPair } from './perform.ts';
 import type { Mitosis } from './saga.ts';
 
 /** Of TEST-NET-1 (RFC 5737): stands for the machine's address while there is none. */

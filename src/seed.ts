@@ -21,11 +21,11 @@ import { linkPackages } from './effects/packages.ts';
 import { resolveSecrets } from './effects/secrets.ts';
 import { CellError } from './errors.ts';
 import { type Here, hasHome, keepCredentials, keepSecrets, lineageOf, openHome, say, takeGenome } from './here.ts';
-import { newSaga, type RunContext, run } from './journal.ts';
+import { type RunContext, run } from './journal.ts';
+import { newDivision, newMachine } from './making.ts';
 import { mitosis } from './mitosis.ts';
 import type { Cell } from './model.ts';
 import { type Progress, parentOf, seederDonor } from './parent.ts';
-import { keyPair } from './perform.ts';
 import type { Mitosis } from './saga.ts';
 
 export interface SeedOptions {
@@ -119,21 +119,13 @@ async function conceive(here: Here, genome: Genome): Promise<Mitosis | null> {
   const lineage = await lineageOf(here);
   if (Object.keys(lineage.cells).length > 0) return null;
   const who = firstCell(genome);
-  const saga: Mitosis = {
-    ...newSaga(here.clock(), who.birth, 'divide', 'reserve'),
-    birth: who.birth,
+  const purpose = {
     mode: 'delegate',
     functions: [...who.functions],
-    cloud: who.cloud,
     budget: genome.body.maxCells - 1,
     why: 'seeded from the genome',
-    imprintKey: keyPair(),
-    firstHostKey: keyPair(),
-    reach: null,
-    child: null,
-    givenAt: null,
-    figures: {},
-  };
+  } as const;
+  const saga = newDivision(here.clock(), purpose, newMachine(who.birth, who.cloud));
   await here.journal.save(saga);
   return saga;
 }

@@ -13,18 +13,17 @@
 import { explain } from './errors.ts';
 import { newSaga, type Steps } from './journal.ts';
 import { STEM_LOOK_MS } from './limits.ts';
+import { newDivision, newMachine, purposeOf } from './making.ts';
 import type { Action, BirthId } from './model.ts';
-import type { Making, Mitosis, Parent, Stem } from './saga.ts';
+import type { Mitosis, Parent, Stem } from './saga.ts';
 import { giveUp, makeBody, reserve } from './steps/body.ts';
 import { furnish } from './steps/imprint.ts';
 
 type Plan = Extract<Action, { kind: 'stem' }>;
 type Division = Extract<Action, { kind: 'divide' }>;
 
-export function newStem(now: number, birth: BirthId, plan: Plan, keyPair: () => Making['imprintKey']): Stem {
-  const { cloud, why } = plan;
-  const keys = { imprintKey: keyPair(), firstHostKey: keyPair() };
-  return { ...newSaga(now, birth, 'stem', 'reserve'), birth, cloud, why, ...keys, reach: null };
+export function newStem(now: number, birth: BirthId, { cloud, why }: Plan): Stem {
+  return { ...newSaga(now, birth, 'stem', 'reserve'), ...newMachine(birth, cloud), why };
 }
 
 /** The steps, bound to a parent. */
@@ -59,21 +58,6 @@ export async function answers(parent: Parent, stem: Stem): Promise<boolean> {
 /** The division that a stem cell becomes. */
 export function differentiated(now: number, stem: Stem, plan: Division): Mitosis {
   const { birth, cloud, imprintKey, firstHostKey, reach, ownHostKey = null } = stem;
-  return {
-    ...newSaga(now, birth, 'divide', 'imprint'),
-    birth,
-    cloud,
-    imprintKey,
-    firstHostKey,
-    reach,
-    ownHostKey,
-    mode: plan.mode,
-    functions: [plan.function, ...plan.along],
-    budget: plan.budget,
-    why: plan.why,
-    stem: true,
-    child: null,
-    givenAt: null,
-    figures: {},
-  };
+  const machine = { birth, cloud, imprintKey, firstHostKey, reach, ownHostKey };
+  return { ...newDivision(now, purposeOf(plan), machine, 'imprint'), stem: true };
 }
