@@ -1,6 +1,6 @@
 import { Args } from '@oclif/core';
 import { CellCommand } from '../src/command.ts';
-import { quoted } from '../src/effects/copy.ts';
+import { shellCommand } from '../src/effects/quote.ts';
 import { lineageOf } from '../src/here.ts';
 import { observe } from '../src/observe.ts';
 import { findCell, onCell } from '../src/shell.ts';
@@ -18,7 +18,7 @@ export default class Ssh extends CellCommand {
     const { args, argv, flags } = await this.parse(Ssh);
     const { here } = await observe(this.homeOf(flags), { sync: true });
     const words = (argv as string[]).slice(1);
-    const command = words.length === 0 ? null : words.length === 1 ? (words[0] as string) : words.map(quoted).join(' ');
+    const command = words.length === 0 ? null : words.length === 1 ? (words[0] as string) : shellCommand(words);
     const ran = await onCell(here, findCell(await lineageOf(here), args.cell), command, this.jsonEnabled());
     process.exitCode = ran.code;
     return ran;

@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { nearest } from '../genome/suggest.ts';
-import { quoted } from './effects/copy.ts';
+import { shellCommand } from './effects/quote.ts';
 import { asFunction } from './effects/users.ts';
 import { CellError } from './errors.ts';
 import type { Here } from './here.ts';
@@ -95,11 +95,10 @@ export function logCommand(name: string | null, lines: number, follow: boolean):
 
 /** The command line that runs something in a function's folder, with its environment and as its user. */
 export function execCommand(name: string, words: readonly string[]): string {
-  const line = words.map(quoted).join(' ');
   const root = `"\${CELL_ROOT:-}"`;
   const { environments, functions } = layout('');
   const enter = `cd ${root}${functions}/${name} && set -a && . ${root}${environments}/${name}.env && set +a`;
   // A machine that is a folder has one user.
   const user = `[ -n ${root} ] || set -- ${asFunction({ system: true }, name).join(' ')}`;
-  return `set --; ${user}; ${enter} && exec "$@" ${line}`;
+  return `set --; ${user}; ${enter} && exec "$@" ${shellCommand(words)}`;
 }

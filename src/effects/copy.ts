@@ -10,6 +10,7 @@ import { spawn } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { CellError } from '../errors.ts';
 import { diffManifest, type Manifest, type ManifestEntry, manifest } from './files.ts';
+import { shellQuote } from './quote.ts';
 import type { Remote } from './ssh.ts';
 
 export interface CopyResult {
@@ -17,9 +18,6 @@ export interface CopyResult {
   readonly bytes: number;
   readonly removed: number;
 }
-
-/** A path in single quotes for the machine's shell. */
-export const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
 /** Paths on standard input, each ended by a NUL; folders without what is in them, which has names of its own. */
 const READ = 'tar --format=posix --no-recursion --null -T - -cf -';
@@ -101,11 +99,11 @@ export async function push(
   as: readonly string[] = [],
 ): Promise<CopyResult> {
   const work = workOf(there, await manifest(folder, paths));
-  for (const { line, stdin } of preparations(work)) await remote.must(`cd ${quoted(target)} && ${line}`, { stdin });
+  for (const { line, stdin } of preparations(work)) await remote.must(`cd ${shellQuote(target)} && ${line}`, { stdin });
   if (work.changed.length > 0) {
     const tar = shell(READ, folder, as);
     tar.stdin.end(listed(work.changed));
-    const write = `mkdir -p ${quoted(target)} && cd ${quoted(target)} && ${WRITE}`;
+    const write = `mkdir -p ${shellQuote(target)} && cd ${shellQuote(target)} && ${WRITE}`;
     await remote.must(write, { stdin: tar.stdout }).catch((thrown: unknown) => {
       tar.stop();
       throw thrown;
@@ -142,7 +140,7 @@ export async function pull(
     const tar = shell(WRITE, folder, as);
     tar.stdout.resume();
     const stdin = listed(work.changed);
-    const read = `cd ${quoted(source)} && LC_ALL=C ${READ}`;
+    const read = `cd ${shellQuote(source)} && LC_ALL=C ${READ}`;
     const result = await remote.run(read, { stdin, stdout: tar.stdin }).catch((thrown: unknown) => {
       tar.stop();
       throw thrown;

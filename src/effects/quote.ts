@@ -9,10 +9,16 @@ function noNul(text: string): string {
   return text;
 }
 
-/** One word of /bin/sh. Left as it is where nothing in it means anything to a shell. */
+const inQuotes = (word: string): string => `'${noNul(word).replaceAll("'", `'\\''`)}'`;
+
+/** One word of /bin/sh, behind a program. Left as it is where nothing in it means anything to a shell. */
 export function shellQuote(word: string): string {
-  if (/^[A-Za-z0-9_@%+=:,./-]+$/.test(word)) return word;
-  return `'${noNul(word).replaceAll("'", `'\\''`)}'`;
+  return /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : inQuotes(word);
+}
+
+/** A program and its arguments as a line of /bin/sh. The first would else be a keyword (`if`) or set a variable (`A=b`). */
+export function shellCommand(words: readonly string[]): string {
+  return words.map((word, index) => (index === 0 ? inQuotes(word) : shellQuote(word))).join(' ');
 }
 
 const ESCAPES: Record<string, string> = { '\n': '\\n', '\t': '\\t', '\r': '\\r', '\\': '\\\\', '"': '\\"' };

@@ -3,6 +3,7 @@
  */
 import { accessSync, constants, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
+import { shellQuote } from '../effects/quote.ts';
 import { type MachineFile, places } from './host.ts';
 import { MACHINE } from './processes.ts';
 
@@ -66,7 +67,7 @@ export function layRoot(file: MachineFile, folder: string): void {
   mkdirSync(host, { recursive: true });
   mkdirSync(groups, { recursive: true });
   for (const command of ['systemctl', 'journalctl']) {
-    const line = `exec ${quote(file.node)} ${quote(file.programs.systemctl)} ${command} "$@"`;
+    const line = `exec ${shellQuote(file.node)} ${shellQuote(file.programs.systemctl)} ${command} "$@"`;
     writeFileSync(join(root, 'usr/local/bin', command), `#!/bin/sh\n${line}\n`, { mode: 0o755 });
   }
   writeFileSync(join(root, 'usr/local/bin/poweroff'), '#!/bin/sh\nexec systemctl poweroff\n', { mode: 0o755 });
@@ -91,9 +92,4 @@ function names(folder: string): string[] {
   } catch {
     return [];
   }
-}
-
-/** A word for sh. */
-export function quote(word: string): string {
-  return `'${word.replaceAll("'", `'\\''`)}'`;
 }

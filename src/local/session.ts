@@ -3,7 +3,7 @@
  */
 import { existsSync } from 'node:fs';
 import type { PseudoTtyInfo, ServerChannel } from 'ssh2';
-import { quote } from './environment.ts';
+import { shellQuote } from '../effects/quote.ts';
 import { endGroup, type GroupSpawner } from './groups.ts';
 
 export interface CommandRequest {
@@ -85,7 +85,7 @@ export function runOnChannel(channel: ServerChannel, request: CommandRequest, sp
 function commandLine({ command, pty, env }: CommandRequest): [string, string[]] {
   if (pty !== null && existsSync(SCRIPT)) {
     const size = `stty rows ${Number(pty.rows) || 24} cols ${Number(pty.cols) || 80} 2>/dev/null; `;
-    const line = command === null ? `exec ${env.SHELL ?? '/bin/sh'} -i` : `exec /bin/sh -c ${quote(command)}`;
+    const line = command === null ? `exec ${env.SHELL ?? '/bin/sh'} -i` : `exec /bin/sh -c ${shellQuote(command)}`;
     return [SCRIPT, ['-qefc', size + line, '/dev/null']];
   }
   return ['/bin/sh', command === null ? ['-i'] : ['-c', command]];

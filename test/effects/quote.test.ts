@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   environmentFile,
   parseEnvironmentFile,
+  shellCommand,
   shellQuote,
   systemdPath,
   systemdQuote,
@@ -72,6 +73,14 @@ describe('quoting', () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  it('a program is run by its name, whatever the name means to a shell', () => {
+    for (const name of ['if', 'A=b', "it's", 'plain']) {
+      writeFileSync(join(folder, name), '#!/bin/sh\nprintf "%s " "$0" "$@"\n', { mode: 0o755 });
+      expect(sh(`PATH="${folder}"; ${shellCommand([name, 'A=b', "it's"])}`)).toBe(`${join(folder, name)} A=b it's `);
+    }
+    expect(shellCommand([])).toBe('');
   });
 
   it('a command line goes through systemd into /bin/sh as it was', () => {

@@ -5,7 +5,6 @@ import { shellLine, shellStart, unitText } from '../../src/effects/units.ts';
 import { parseAuthorizedKeys } from '../../src/local/authorized.ts';
 import { parseArguments } from '../../src/local/control.ts';
 import { isDue, parseCrontab } from '../../src/local/crontab.ts';
-import { quote } from '../../src/local/environment.ts';
 import { parseOptions } from '../../src/local/journalctl.ts';
 import { domainOf, parseRoutes } from '../../src/local/routes.ts';
 import { nextDue } from '../../src/local/timer.ts';
@@ -271,5 +270,3 @@ test('systemctl takes its flags anywhere', () => {
   });
   expect(parseOptions(['-f']).lines).toBe(10);
 });
-
-test('a quoted word is one word for sh', () => expect(quote("it's")).toBe(`'it'\\''s'`));
