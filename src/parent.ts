@@ -17,7 +17,7 @@ import type { Birth } from './model.ts';
 import { receiver } from './receive.ts';
 import type { Absorber, Donor, Mitosis, Parent, Stem } from './saga.ts';
 import { securityOf } from './security.ts';
-import { hush } from './traffic.ts';
+import { direct, hush } from './traffic.ts';
 import { unmake } from './unmake.ts';
 import { speak } from './voice.ts';
 
@@ -123,6 +123,9 @@ export function cellDonor(here: Here, genome: Genome, alive: Alive = () => {}): 
   return {
     runs: true,
     certificates: (names) => securityOf(here, names),
+    async ready() {
+      await direct(here, genome, await lineageOf(here));
+    },
     dump: (name) => aliveDuring(alive, `dumps ${name}`, dump(here, genome, name)),
     copy: (name, remote, last) =>
       carryOut({ here, genome, name, remote, last, onBytes: () => alive(`copies ${name}`) }),
@@ -142,6 +145,7 @@ export function cellDonor(here: Here, genome: Genome, alive: Alive = () => {}): 
 export const seederDonor: Donor = {
   runs: false,
   certificates: async () => ({}),
+  ready: async () => {},
   dump: async () => {},
   copy: async () => ({ bytes: 0, ms: 0 }),
   hold: async () => false,

@@ -98,6 +98,8 @@ export interface Donor {
   readonly runs: boolean;
   /** The certificates of functions' domains: who answers for a name has one before it does. */
   certificates(names: readonly FunctionName[]): Promise<Certificates>;
+  /** Readies the ingress for the ways to a child, so that nothing is to be loaded while requests wait. */
+  ready(): Promise<void>;
   /** Writes what cannot be copied as files, by the function's own hook. */
   dump(name: FunctionName): Promise<void>;
   /** Copies what differs of a function's data, and its dump, to the child. `last`: it stands still here. */

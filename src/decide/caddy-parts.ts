@@ -31,7 +31,7 @@ export const REPEATABLE: Piece = { method: ['GET', 'HEAD', 'OPTIONS', 'TRACE'] }
 /** Between two tries, ms: below what a person notices. */
 const AGAIN_MS = 25;
 /** Between two knocks on a shut gate, ms: thousands may wait, and each knock is a failed connect. */
-const KNOCK_MS = 100;
+export const KNOCK_MS = 100;
 
 export const ms = (duration: number) => `${duration}ms`;
 export const unix = (path: string) => `unix/${path}`;

@@ -77,6 +77,9 @@ const SHUT = 'shut';
 export const socketOf = (settings: Pick<CaddySettings, 'sockets'>, gate: Gate | null, key: string | null): string =>
   `${settings.sockets}/${gate === null || key === null ? SHUT : `to.${gate.name}.${key}`}`;
 
+/** The server of a way. */
+export const serverOf = (gate: string, key: string): string => `${gate}.${key}`;
+
 /** The whole configuration. Equal gates and settings give equal text, whichever way the gates lead. */
 export function caddyConfig(gates: readonly Gate[], settings: CaddySettings): Piece {
   const { acme, sockets } = settings;
@@ -108,7 +111,7 @@ export function caddyConfig(gates: readonly Gate[], settings: CaddySettings): Pi
     }
     for (const way of gate.ways) {
       const routes = [WELCOME, ...through(gate, way, settings)];
-      servers[`${gate.name}.${way.key}`] = server([unix(socketOf(settings, gate, way.key))], routes);
+      servers[serverOf(gate.name, way.key)] = server([unix(socketOf(settings, gate, way.key))], routes);
     }
   }
   return {

@@ -15,6 +15,7 @@ export async function prepare(parent: Parent, saga: Mitosis): Promise<void> {
   const remote = await parent.reachChild(saga);
   const certificates = await parent.donor.certificates(saga.functions);
   await hand(remote, 'prepare', { functions: saga.functions, certificates });
+  await parent.donor.ready();
   for (const name of saga.functions) {
     // What runs on here dumps while it does; one that moves does so once it has come to rest.
     if (saga.mode === 'replicate') await parent.donor.dump(name);

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type CaddySettings, caddyConfig } from '../../src/decide/caddy.ts';
 import type { Gate } from '../../src/decide/gates.ts';
-import { drained, turn } from '../../src/effects/caddy.ts';
+import { stand } from '../../src/effects/caddy.ts';
 import { until } from '../local/machine.support.ts';
 
 const run = promisify(execFile);
@@ -44,8 +44,7 @@ export async function startCaddy(self: string, more: Partial<CaddySettings> = {}
     ...more,
   };
   const file = join(dir, 'caddy.json');
-  let text = JSON.stringify(caddyConfig([], settings), null, 1);
-  writeFileSync(file, text);
+  writeFileSync(file, JSON.stringify(caddyConfig([], settings), null, 1));
   let output = '';
   const child: ChildProcess = spawn(CADDY, ['run', '--config', file], {
     env: { ...process.env, HOME: dir, XDG_DATA_HOME: dir, XDG_CONFIG_HOME: dir },
@@ -72,14 +71,8 @@ export async function startCaddy(self: string, more: Partial<CaddySettings> = {}
     log: () => output,
     async apply(gates, changed = {}) {
       settings = { ...settings, ...changed };
-      const next = JSON.stringify(caddyConfig(gates, settings), null, 1);
-      if (next !== text) {
-        text = next;
-        writeFileSync(file, text);
-        await load();
-      }
-      const { left } = await turn(settings, gates, join(dir, 'unread'));
-      await drained(admin, left, 10_000);
+      const places = { ...settings, config: file, roots: join(dir, 'roots.pem') };
+      await stand(places, { front: settings, gates, roots: null, unread: join(dir, 'unread') }, load);
     },
     reload: load,
     async stop() {

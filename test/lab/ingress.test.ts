@@ -137,10 +137,42 @@ describe.skipIf(needs('the ingress', [{ program: 'caddy', package: 'caddy' }]))(
     expect(there.asked()).toBe(1);
   });
 
+  test('routes that come while requests wait send none of them away', async () => {
+    const [shut] = onA(null);
+    const [open] = onA('bbb');
+    if (shut === undefined || open === undefined) throw new Error('no gate');
+    const more = (name: string) => ({ ...open, waitFor: 500, name: `${name}.d`, match: { domain: `${name}.o.test` } });
+    const waiting = [post(Buffer.alloc(1_000)), text('/')];
+    await sleep(300);
+    // Still shut: the new route has to wait, too, since nothing leads to it yet.
+    await a.apply([shut, { ...more('early'), leads: null }]);
+    waiting.push(text('/'));
+    await sleep(300);
+    await start('b', PROGRAM_B);
+    await b.apply(onB('here'));
+    // It opens, and with it comes what has to be loaded.
+    await a.apply([open, more('late')]);
+    expect(await Promise.all(waiting)).toEqual(['200 b 1000', '200 b 0', '200 b 0']);
+    await b.apply([...onB('here'), { ...more('late'), leads: null }]);
+    expect(await text('/', { host: 'late.o.test' }), 'what was put off is loaded').not.toMatch(
+      /^404 no function of this cell/,
+    );
+  });
+
+  test('a route that is wanted at once is loaded, whoever waits elsewhere', async () => {
+    const [shut] = onA(null);
+    const [open] = onA('bbb');
+    if (shut === undefined || open === undefined) throw new Error('no gate');
+    await start('b', PROGRAM_B);
+    await b.apply(onB('here'));
+    await a.apply([shut, { ...open, name: 'new.d', match: { domain: 'new.o.test' } }]);
+    // The other cell has no such name, but it was asked.
+    expect(await text('/', { host: 'new.o.test' })).toMatch(/^404 no function of this cell answers for new.o.test/);
+    expect(await text('/', { host: 'other.o.test' })).toMatch(/^404 no function of this cell answers for other.o.test/);
+  });
+
   test('what waits longer than it may is answered 503', async () => {
-    const [web] = onA(null);
-    if (web === undefined) throw new Error('no gate');
-    await a.apply([{ ...web, waitFor: 300 }]);
+    for (const leads of ['here', null]) await a.apply(onA(leads).map((web) => ({ ...web, waitFor: 300 })));
     expect(await post(Buffer.alloc(10))).toMatch(/^503/);
   });
 
@@ -241,7 +273,7 @@ describe.skipIf(needs('the ingress', [{ program: 'caddy', package: 'caddy' }]))(
     expect(await text('/.well-known/cell/where.json', { host: 'any.test' })).toBe('200 {"v":1}');
     expect(await text('/.well-known/cell/metrics', { host: 'any.test' })).toMatch(/^404/);
     writeFileSync(`${a.dir}/public/cell.prom`, 'up 1\n# EOF\n');
-    await a.apply(onA(null), { metricsFile: `${a.dir}/public/cell.prom` });
+    await a.apply(onA('here'), { metricsFile: `${a.dir}/public/cell.prom` });
     expect(await text('/.well-known/cell/metrics', { host: 'any.test' })).toBe('200 up 1\n# EOF\n');
     expect(await text('/', { host: 'any.test' })).toMatch(/^404 no function of this cell answers for any.test/);
   });
