@@ -37,6 +37,8 @@ export interface Load {
 
 const BEAT_MS = 10;
 const FAILURES_KEPT = 20;
+/** Characters of what an answer that failed says. */
+const SAID_KEPT = 160;
 
 export function startLoad(options: LoadOptions): Load {
   const resolver = new Resolver({ timeout: 1_000, tries: 3 });
@@ -80,11 +82,17 @@ export function startLoad(options: LoadOptions): Load {
       const call = request(
         { host: address, port: options.httpPort, path: options.path, agent, headers: { host: options.domain } },
         (response) => {
-          response.resume();
+          const status = response.statusCode ?? 0;
+          const good = status >= 200 && status <= 299;
+          let said = '';
+          // Read to its end either way; of a failure the beginning is kept, for it says why.
+          response.on('data', (chunk: Buffer) => {
+            if (!good && said.length < SAID_KEPT) said += chunk;
+          });
+          response.on('error', () => {});
           response.on('close', () => {
-            const status = response.statusCode ?? 0;
             if (!response.complete) fail(`${address}: the answer broke off`);
-            else if (status < 200 || status > 299) fail(`${address}: ${status}`);
+            else if (!good) fail(`${address}: ${status} ${said.slice(0, SAID_KEPT).trim()}`.trim());
             else byAddress[address] = (byAddress[address] ?? 0) + 1;
             slowest = Math.max(slowest, Date.now() - began);
             resolve();
