@@ -5,6 +5,7 @@ import { letIn } from './doors.ts';
 import { writeIfChanged } from './effects/files.ts';
 import { explain } from './errors.ts';
 import { type Here, lineageOf } from './here.ts';
+import type { Lineage } from './model.ts';
 import { tendLinks } from './neighbours.ts';
 import { pulsesOf } from './pulse.ts';
 import { change, direct, trafficOf } from './traffic.ts';
@@ -20,8 +21,7 @@ export async function express(here: Here, genome: Genome): Promise<readonly stri
     await change(here, (traffic) => ({ forwarding: traffic.forwarding.filter((entry) => entry.until > now) }));
   }
   await direct(here, genome, lineage);
-  const abouts = whereAbouts({ lineage, genome, pulses: pulsesOf(here), self: here.identity.id, now });
-  await writeIfChanged(here.layout.whereFile, JSON.stringify(abouts));
+  await writeWhere(here, genome, lineage);
   await tendLinks(here, genome, lineage);
   try {
     // An authority that certificates are asked of finds us from here on.
@@ -33,4 +33,16 @@ export async function express(here: Here, genome: Genome): Promise<readonly stri
     here.log(why, 'warning');
     return [why];
   }
+}
+
+/** Where each function is, for the functions here and for whoever asks the ingress. */
+export async function writeWhere(here: Here, genome: Genome, lineage: Lineage): Promise<void> {
+  const abouts = whereAbouts({
+    lineage,
+    genome,
+    pulses: pulsesOf(here),
+    self: here.identity.id,
+    now: here.clock(),
+  });
+  await writeIfChanged(here.layout.whereFile, JSON.stringify(abouts));
 }

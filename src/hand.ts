@@ -29,8 +29,8 @@ export interface HandOps {
   data: { in: { function: FunctionName }; out: { folder: string; files: Manifest } };
   /** Starts functions and waits until they are healthy. */
   start: { in: { functions: readonly FunctionName[] }; out: object };
-  /** Own records as the lineage says. */
-  speak: { in: object; out: { changed: number } };
+  /** Its first pulse, where the others are, and its own records as the lineage says. */
+  speak: { in: object; out: object };
   /** No records any more. */
   silence: { in: object; out: object };
   /** The imprint key no longer opens this machine. */

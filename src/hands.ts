@@ -17,6 +17,7 @@ import { ensureIdentity, generateHostKey } from './effects/keys.ts';
 import { remove as unschedule } from './effects/schedule.ts';
 import { systemctl } from './effects/systemctl.ts';
 import { CellError } from './errors.ts';
+import { writeWhere } from './express.ts';
 import * as functions from './functions.ts';
 import type { HandOp, HandOps } from './hand.ts';
 import {
@@ -36,7 +37,7 @@ import { layout } from './layout.ts';
 import { quietly, withLock } from './lock.ts';
 import { secure, securityOf } from './security.ts';
 import { tell } from './tell.ts';
-import { direct, expected } from './traffic.ts';
+import { expected } from './traffic.ts';
 import { silence, speak } from './voice.ts';
 
 type Performed<Op extends HandOp> = (here: Here, input: HandOps[Op]['in']) => Promise<HandOps[Op]['out']>;
@@ -110,10 +111,13 @@ const hatch: Performed<'hatch'> = async (here, { parent, birth, inheritance }) =
 };
 
 const prepare: Performed<'prepare'> = async (here, input) => {
+  const [genome, lineage] = await Promise.all([genomeOf(here), lineageOf(here)]);
+  // Read by programs from their first request on, and no tick may have been here yet.
+  await writeWhere(here, genome, lineage);
   for (const name of input.functions) await functions.install(here, name);
   await secure(here, input.certificates);
   // Their routes are loaded now, shut, so that nothing has to be while requests wait.
-  await expected(here, await genomeOf(here), input.functions);
+  await expected(here, genome, input.functions);
   return {};
 };
 
@@ -166,11 +170,11 @@ const OPERATIONS: { readonly [Op in Exclude<HandOp, 'awaken'>]: Performed<Op> } 
     return {};
   },
   speak: async (here) => {
-    const changed = await speak(here);
-    // A certificate is asked for once the authority finds us.
-    await direct(here, await genomeOf(here), await lineageOf(here));
+    // Our functions know where the others are, and others that ours are healthy, before anybody is sent here.
     await tell(here);
-    return { changed };
+    // Done by then, unless it failed: here it is to throw.
+    await speak(here);
+    return {};
   },
   silence: async (here) => {
     await silence(here);
