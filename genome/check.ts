@@ -5,6 +5,7 @@
 import { checkBounds } from './checks/bounds.ts';
 import { checkBudget } from './checks/budget.ts';
 import type { Complaint } from './checks/complaint.ts';
+import { checkDns } from './checks/dns.ts';
 import { checkFunctions } from './checks/functions.ts';
 import { checkHosts } from './checks/hosts.ts';
 import { checkMachines } from './checks/machines.ts';
@@ -20,6 +21,7 @@ const CHECKS = [
   checkBounds,
   checkReferences,
   checkPlaces,
+  checkDns,
   checkMachines,
   checkHosts,
   checkBudget,

@@ -3,10 +3,11 @@
  * that a plan can be compared, signed and kept.
  */
 
+import { dnsFor, dnsOf } from '../src/decide/dns.ts';
 import { CellError } from '../src/errors.ts';
 import type { BirthId, FunctionName } from '../src/model.ts';
 import { computeProvider } from '../stacks/machines/index.ts';
-import { firstBirth, stackName } from '../stacks/names.ts';
+import { firstBirth, stackName, voiceName } from '../stacks/names.ts';
 import { dnsProvider } from '../stacks/records/index.ts';
 import type { Json, ResourceSpec, StackPlan } from '../stacks/stack.ts';
 import type { Genome } from './schema.ts';
@@ -21,11 +22,11 @@ export interface Who {
 }
 
 /**
- * The body, and the voice unless no function of this cell has a domain.
+ * The body, and a voice at each DNS provider that answers for a domain of this cell's functions.
  * @throws CellError NOT_FOUND when the genome has no such cloud or function.
  */
 export function compile(genome: Genome, who: Who): readonly StackPlan[] {
-  const { organism, zone } = genome;
+  const { organism } = genome;
   const { birth, parent, cloud } = who;
   const gene = Object.hasOwn(genome.clouds, cloud) ? genome.clouds[cloud] : undefined;
   if (gene === undefined) throw unknown('cloud', cloud, Object.keys(genome.clouds));
@@ -35,6 +36,7 @@ export function compile(genome: Genome, who: Who): readonly StackPlan[] {
     kind: 'body',
     cell: birth,
     engine: compute.engine,
+    place: cloud,
     resources: compute.resources({ organism, birth, parent, cloud }, gene).map(canonical),
   };
   const domains = new Set<string>();
@@ -43,16 +45,22 @@ export function compile(genome: Genome, who: Who): readonly StackPlan[] {
     if (performed === undefined) throw unknown('function', name, Object.keys(genome.functions));
     if (performed.domain !== undefined) domains.add(performed.domain);
   }
-  if (domains.size === 0) return [body];
-  const dns = dnsProvider(genome.dns.provider);
-  const voice: StackPlan = {
-    name: stackName(organism, birth, 'voice'),
-    kind: 'voice',
-    cell: birth,
-    engine: dns.engine,
-    resources: dns.resources({ organism, birth, zone, domains: [...domains].sort() }, genome.dns).map(canonical),
-  };
-  return [body, voice];
+  const voices = dnsOf(genome).flatMap(({ name, zone, gene }): StackPlan[] => {
+    const spoken = [...domains].filter((domain) => dnsFor(genome, domain).some((dns) => dns.name === name)).sort();
+    if (spoken.length === 0) return [];
+    const { engine, resources } = dnsProvider(gene.provider);
+    return [
+      {
+        name: voiceName(organism, birth, name),
+        kind: 'voice',
+        cell: birth,
+        engine,
+        place: name,
+        resources: resources({ organism, birth, zone, domains: spoken }, gene).map(canonical),
+      },
+    ];
+  });
+  return [body, ...voices];
 }
 
 /** The first cell: every function, in the cloud that the genome names first. */

@@ -1,14 +1,20 @@
 /**
  * zod's issues -> problems at the key or value they are about, in words that say what would have been right.
  */
-import type { $ZodIssue } from 'zod/v4/core';
+import type { $ZodError, $ZodIssue } from 'zod/v4/core';
+import { flattened } from './branches.ts';
 import { type Converted, type Spot, spotAt } from './convert.ts';
 import { formatPath, type Path, type Problem, type Range } from './finding.ts';
 import { mendQuantity, nearest } from './suggest.ts';
-import { allowedAt } from './walk.ts';
+import { allowedAt, branchAt } from './walk.ts';
 
 /** Values at these places may be secrets put where their source belongs: never repeated in a message. */
 const DISCREET = new Set(['secrets', 'env', 'credentials']);
+
+/** What is wrong with a value, in the branches that its author meant. */
+export function issuesOf({ issues }: $ZodError, value: unknown): readonly $ZodIssue[] {
+  return flattened(issues, (path) => branchAt(path as Path, value));
+}
 
 export function explain(issue: $ZodIssue, converted: Converted): Problem[] {
   const path = issue.path as Path;

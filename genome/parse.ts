@@ -6,13 +6,12 @@
  *   3. secrets.ts: nothing that looks like a credential;
  *   4. check.ts: what takes two fields to be wrong, also when 2 found something (salvage.ts).
  */
-import type { $ZodIssue } from 'zod/v4/core';
 import { checkGenome } from './check.ts';
 import type { Complaint } from './checks/complaint.ts';
 import { type Converted, spotAt } from './convert.ts';
 import { readDocument } from './document.ts';
 import { type Finding, type Problem, type Range, Source } from './finding.ts';
-import { explain } from './issues.ts';
+import { explain, issuesOf } from './issues.ts';
 import { Lost, salvage } from './salvage.ts';
 import { type Genome, genomeSchema } from './schema.ts';
 import { findSecrets, hideSecrets } from './secrets.ts';
@@ -39,7 +38,7 @@ export function parseGenome(text: string, file: string, more?: (genome: Genome) 
   const all: Problem[] = [...problems, ...secrets];
 
   const parsed = genomeSchema.safeParse(converted.value);
-  const issues = parsed.success ? [] : (parsed.error.issues as $ZodIssue[]);
+  const issues = parsed.success ? [] : issuesOf(parsed.error, converted.value);
   const hidden = new Set(secrets.map((secret) => secret.path.join('\n')));
   for (const issue of issues) {
     // A secret in the place of its source is said once, by secrets.ts.

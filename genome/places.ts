@@ -1,6 +1,6 @@
-/** The part of the schema that says where an organism lives: machines, DNS, and what stands in front of its functions. */
+/** The part of the schema that says where an organism lives: machines, and what stands in front of its functions. */
 import { z } from 'zod';
-import { authority, d, duration, money, port, secretSource, size } from './words.ts';
+import { authority, d, money, port, secretSource, size } from './words.ts';
 
 export const localCloud = z.strictObject({
   provider: z.literal('local').meta(d('Machines that are processes on this computer')),
@@ -75,32 +75,6 @@ export const nspawnCloud = z.strictObject({
   monthly: ownMonthly,
 });
 export const cloud = z.discriminatedUnion('provider', [localCloud, hostsCloud, nspawnCloud]);
-
-export const localDns = z.strictObject({
-  provider: z.literal('local').meta(d('A DNS server on this computer')),
-  port: port.default(5380).meta(d('Its port on 127.0.0.1')),
-  ttl: duration.prefault('5s').meta(d('How long answers may be kept; also how long a moved function is proxied')),
-});
-
-export const rfc2136Dns = z.strictObject({
-  provider: z.literal('rfc2136').meta(d('A DNS server that takes dynamic updates: BIND, Knot, PowerDNS')),
-  server: z
-    .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9.:-]*$/, 'expected an address or a host name')
-    .meta(d('The primary server of the zone, which takes the updates')),
-  port: z.number().int().min(1).max(65535).default(53).meta(d('Its port')),
-  key: z
-    .string()
-    .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/, 'expected the name of a TSIG key')
-    .meta(d('The name of the TSIG key')),
-  algorithm: z
-    .enum(['hmac-sha256', 'hmac-sha384', 'hmac-sha512'])
-    .default('hmac-sha256')
-    .meta(d('The algorithm of the TSIG key')),
-  credentials: secretSource.meta(d('The secret of the TSIG key in base64: file:PATH, env:NAME or command:LINE')),
-  ttl: duration.prefault('30s').meta(d('How long answers may be kept; also how long a moved function is proxied')),
-});
-export const dns = z.discriminatedUnion('provider', [localDns, rfc2136Dns]);
 
 /** What stands in front of the functions. */
 export const ingress = z

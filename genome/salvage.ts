@@ -5,6 +5,7 @@
  */
 import type { $ZodIssue } from 'zod/v4/core';
 import type { Path } from './finding.ts';
+import { issuesOf } from './issues.ts';
 import { type Genome, genomeSchema } from './schema.ts';
 
 export interface Salvaged {
@@ -38,7 +39,7 @@ export function salvage(value: unknown, issues: readonly $ZodIssue[]): Salvaged 
     for (const issue of left) mend(root, issue, lost);
     const parsed = genomeSchema.safeParse(root);
     if (parsed.success) return { genome: parsed.data, lost };
-    left = parsed.error.issues;
+    left = issuesOf(parsed.error, root);
   }
   return null;
 }

@@ -6,7 +6,8 @@
  * editors show while one writes: run `node genome/schema.main.ts` after a change.
  */
 import { z } from 'zod';
-import { cloud, dns, ingress } from './places.ts';
+import { dns } from './dns.ts';
+import { cloud, ingress } from './places.ts';
 import {
   authority,
   bound,
@@ -219,7 +220,7 @@ export const genomeSchema = z.strictObject({
   clouds: z
     .record(name, cloud)
     .meta(d('Where machines may be made, by a name of your own; the first cell takes the first')),
-  dns: dns.meta(d('Who answers for the zone')),
+  dns: dns.meta(d('Who answers for the zone: one provider, or several by names of your own')),
   ingress: ingress.prefault({}),
   vaults: z
     .array(z.strictObject({ git: z.string().min(1).meta(d('A git remote')) }))

@@ -3,6 +3,7 @@
  * something does not fit, and where; not what would have.
  */
 import type { $ZodType, $ZodTypes } from 'zod/v4/core';
+import { branchOf } from './branches.ts';
 import type { Path } from './finding.ts';
 import { genomeSchema } from './schema.ts';
 import { type QuantityKind, quantities } from './words.ts';
@@ -15,18 +16,33 @@ export interface Allowed {
 
 /** @param value The document's own value, which picks the branch where the schema has several. */
 export function allowedAt(path: Path, value: unknown): Allowed | null {
-  let schema: $ZodType | null = resolve(genomeSchema, value);
-  let here: unknown = value;
-  for (const part of path) {
-    here = typeof here === 'object' && here !== null ? (here as Record<string | number, unknown>)[part] : undefined;
-    schema = schema === null ? null : resolve(step(schema, part), here);
-  }
+  const { schema: last, here } = follow(path, value);
+  const schema = resolve(last, here);
   if (schema === null) return null;
   const def = (schema as $ZodTypes)._zod.def;
   return {
     keys: def.type === 'object' ? Object.keys(def.shape) : null,
     quantity: quantities.get(schema)?.kind ?? null,
   };
+}
+
+/** The branch that is meant of the union at a path, or null where there is none to choose. */
+export function branchAt(path: Path, value: unknown): number | null {
+  const { schema, here } = follow(path, value);
+  const def = schema === null ? null : (schema as $ZodTypes)._zod.def;
+  return def?.type === 'union' ? branchOf(def, here) : null;
+}
+
+/** The schema at a path, and the value there. */
+function follow(path: Path, value: unknown): { readonly schema: $ZodType | null; readonly here: unknown } {
+  let schema: $ZodType | null = genomeSchema;
+  let here = value;
+  for (const part of path) {
+    const above = resolve(schema, here);
+    schema = above === null ? null : step(above, part);
+    here = typeof here === 'object' && here !== null ? (here as Record<string | number, unknown>)[part] : undefined;
+  }
+  return { schema, here };
 }
 
 function step(schema: $ZodType, part: string | number): $ZodType | null {
@@ -51,6 +67,10 @@ function resolve(schema: $ZodType | null, value: unknown): $ZodType | null {
     const wanted = (value as Record<string, unknown> | null | undefined)?.[key];
     const fits = def.options.find((option) => option._zod.propValues?.[key]?.has(wanted as string));
     return resolve(fits ?? null, value);
+  }
+  if (def.type === 'union') {
+    const branch = branchOf(def, value);
+    return branch === null ? schema : resolve(def.options[branch] ?? null, value);
   }
   return schema;
 }

@@ -10,8 +10,9 @@
 import { rm } from 'node:fs/promises';
 import type { Genome } from '../genome/schema.ts';
 import { computeProvider } from '../stacks/machines/index.ts';
-import { stackNames } from '../stacks/names.ts';
+import { stackName } from '../stacks/names.ts';
 import { dnsProvider } from '../stacks/records/index.ts';
+import { dnsOf } from './decide/dns.ts';
 import { unseal } from './effects/age.ts';
 import { CellError, explain } from './errors.ts';
 import { credentialsOf, engineOf, genomeOf, type Here, lineageOf, say } from './here.ts';
@@ -82,7 +83,7 @@ function youngestFirst(lineage: Lineage): readonly Cell[] {
 
 /** Through its stack when its checkpoint can be read here; what that misses the sweep removes by its tags. */
 async function destroyBody(here: Here, genome: Genome, lineage: Lineage, cell: Cell): Promise<void> {
-  const stack = stackNames(lineage.organism, cell.birth).body;
+  const stack = stackName(lineage.organism, cell.birth, 'body');
   try {
     const carriers = [lineage.owners[stack], cell.parent, lineage.seeder.id].filter((id) => id !== undefined);
     for (const carrier of new Set(carriers)) {
@@ -103,5 +104,7 @@ async function forgetProviders(genome: Genome, credentials: Awaited<ReturnType<t
     const credential = credentials.compute?.[cloud];
     if (credential !== undefined) await computeProvider(gene.provider).forget?.(genome.organism, credential);
   }
-  await dnsProvider(genome.dns.provider).forget?.(genome.organism, credentials.dns);
+  for (const { name, gene } of dnsOf(genome)) {
+    await dnsProvider(gene.provider).forget?.(genome.organism, credentials.dns?.[name] ?? null);
+  }
 }

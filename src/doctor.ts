@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { promisify } from 'node:util';
 import type { Genome } from '../genome/schema.ts';
 import { dnsProvider } from '../stacks/records/index.ts';
+import { dnsFor, dnsOf, ONLY } from './decide/dns.ts';
 import { OLDEST_NODE } from './effects/artefacts.ts';
 import { resolveSecret } from './effects/secrets.ts';
 import { CellError, messageOf } from './errors.ts';
@@ -72,14 +73,17 @@ function aboutGenome(genome: Genome): Promise<Check>[] {
       return { found: `${gene.provider}: ${address} is not usable`, mend };
     }),
   );
-  const dns = check('dns', false, async () => {
-    const provider = dnsProvider(genome.dns.provider);
-    if (provider.examine === undefined)
-      return { found: `${genome.dns.provider} on port ${genome.dns.port} for ${genome.zone}` };
-    const domains = Object.values(genome.functions).flatMap(({ domain }) => domain ?? []);
-    const credential = await provider.credential(genome.dns, '', genome);
-    return { found: await provider.examine({ organism: genome.organism, zone: genome.zone, domains }, credential) };
-  });
+  const domains = Object.values(genome.functions).flatMap(({ domain }) => domain ?? []);
+  const dns = dnsOf(genome).map(({ name, zone, gene }) =>
+    check(name === ONLY ? name : `dns ${name}`, false, async () => {
+      const provider = dnsProvider(gene.provider);
+      if (provider.examine === undefined)
+        return { found: `${gene.provider}${'port' in gene ? ` on port ${gene.port}` : ''} for ${zone}` };
+      const spoken = domains.filter((domain) => dnsFor(genome, domain).some((one) => one.name === name));
+      const credential = await provider.credential(gene, '', { zone });
+      return { found: await provider.examine({ organism: genome.organism, zone, domains: spoken }, credential) };
+    }),
+  );
   const secrets = Object.entries(genome.functions).flatMap(([name, gene]) =>
     Object.entries(gene.secrets).map(([variable, source]) =>
       check(`secret ${name}.${variable}`, false, async () => {
@@ -88,7 +92,7 @@ function aboutGenome(genome: Genome): Promise<Check>[] {
       }),
     ),
   );
-  return [...clouds, dns, ...secrets];
+  return [...clouds, ...dns, ...secrets];
 }
 
 /** Whether an address can be listened on; one that somebody of ours listens on can. */

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import type { Genome } from '../genome/schema.ts';
 import type { Engine } from '../stacks/engines/engine.ts';
 import type { EngineName, Json } from '../stacks/stack.ts';
+import { dnsOf } from './decide/dns.ts';
 import { readJson, writeAtomic } from './effects/files.ts';
 import { type Identity, loadIdentity } from './effects/keys.ts';
 import { CellError } from './errors.ts';
@@ -36,7 +37,8 @@ export interface Here {
 export interface Credentials {
   /** By name of the cloud in the genome; null where this cell has no budget. */
   readonly compute: Readonly<Record<string, Json>> | null;
-  readonly dns: Json;
+  /** By name of the DNS provider in the genome; null where this cell says nothing in DNS. */
+  readonly dns: Readonly<Record<string, Json>> | null;
 }
 
 export type Secrets = Readonly<Record<FunctionName, Readonly<Record<string, string>>>>;
@@ -112,11 +114,13 @@ export async function keepSecrets(here: Pick<Here, 'home'>, secrets: Secrets): P
   await writeAtomic(join(here.home, 'secrets.json'), JSON.stringify(secrets), 0o600);
 }
 
-/** An engine over this home's stacks, with the credentials this cell has. */
-export async function engineOf(here: Here, name: EngineName, genome: Genome): Promise<Engine> {
+/** An engine over this home's stacks, with the credentials this cell has: for DNS, those of the provider called `dns`. */
+export async function engineOf(here: Here, name: EngineName, genome: Genome, dns?: string): Promise<Engine> {
   const { engine } = await import('../stacks/engines/index.ts');
   const credentials = await credentialsOf(here);
-  const byProvider: Record<string, Json> = { [`${genome.dns.provider}-dns`]: credentials.dns };
+  const byProvider: Record<string, Json> = {};
+  const spoken = dnsOf(genome).find((one) => one.name === dns);
+  if (spoken !== undefined) byProvider[`${spoken.gene.provider}-dns`] = credentials.dns?.[spoken.name] ?? null;
   for (const [cloud, credential] of Object.entries(credentials.compute ?? {})) {
     const gene = genome.clouds[cloud];
     if (gene !== undefined) byProvider[`${gene.provider}/${cloud}`] = credential;

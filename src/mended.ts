@@ -5,12 +5,13 @@
 import type { Engine } from '../stacks/engines/engine.ts';
 import { CellError, explain } from './errors.ts';
 
-/** Throws what the work throws, but CHECKPOINT_CORRUPT only if it does so twice. */
+/** Throws what the work throws, but CHECKPOINT_CORRUPT only if it does so twice. `anew` goes before the second time. */
 export async function mended<T>(
   engine: Pick<Engine, 'forget'>,
   stack: string,
   log: (line: string) => void,
   work: () => Promise<T>,
+  anew: () => Promise<void> = async () => {},
 ): Promise<T> {
   try {
     return await work();
@@ -18,6 +19,7 @@ export async function mended<T>(
     if (!(error instanceof CellError) || error.code !== 'CHECKPOINT_CORRUPT') throw error;
     log(`begun anew without its checkpoint: ${explain(error)}`);
     await engine.forget(stack);
+    await anew();
     return work();
   }
 }

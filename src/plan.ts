@@ -10,6 +10,7 @@ import type { Genome } from '../genome/schema.ts';
 import { formatMoney } from '../genome/units.ts';
 import type { Change } from '../stacks/engines/engine.ts';
 import { computeProvider } from '../stacks/machines/index.ts';
+import { dnsOf } from './decide/dns.ts';
 import { stemsOf } from './decide/slots.ts';
 import { genomeOf, type Here, hasHome, lineageOf, openHome } from './here.ts';
 import { keyPair } from './making.ts';
@@ -66,7 +67,10 @@ export async function plan(home: string, genomeFile: string, genome: Genome): Pr
     stacks,
     genome: changed,
     credentials: [
-      ...new Set([...Object.values(genome.clouds).map((gene) => gene.provider), `${genome.dns.provider} DNS`]),
+      ...new Set([
+        ...Object.values(genome.clouds).map((gene) => gene.provider),
+        ...dnsOf(genome).map(({ gene }) => `${gene.provider} DNS`),
+      ]),
     ],
     monthly: {
       before,

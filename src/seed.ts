@@ -14,6 +14,7 @@ import type { Genome } from '../genome/schema.ts';
 import { computeProvider } from '../stacks/machines/index.ts';
 import { dnsProvider } from '../stacks/records/index.ts';
 import type { Json } from '../stacks/stack.ts';
+import { dnsOf } from './decide/dns.ts';
 import { createRecipient, recipientOf } from './effects/age.ts';
 import { writeAtomic } from './effects/files.ts';
 import { ensureIdentity } from './effects/keys.ts';
@@ -109,7 +110,11 @@ async function startingCredentials(genome: Genome, home: string) {
   for (const [name, gene] of Object.entries(genome.clouds)) {
     compute[name] = await computeProvider(gene.provider).credential(gene, home);
   }
-  return { compute, dns: await dnsProvider(genome.dns.provider).credential(genome.dns, home, genome) };
+  const dns: Record<string, Json> = {};
+  for (const { name, zone, gene } of dnsOf(genome)) {
+    dns[name] = await dnsProvider(gene.provider).credential(gene, home, { zone });
+  }
+  return { compute, dns };
 }
 
 /** The saga that is under way, a new one, or none when the first cell lives already. */

@@ -2,6 +2,7 @@
 import type { Genome } from '../genome/schema.ts';
 import { computeProvider } from '../stacks/machines/index.ts';
 import { dnsProvider } from '../stacks/records/index.ts';
+import { dnsOf } from './decide/dns.ts';
 import type { Credentials } from './here.ts';
 import type { Lineage } from './model.ts';
 
@@ -10,6 +11,8 @@ export interface Stray {
   readonly provider: string;
   /** The cloud of the genome whose credential shows it; null for records. */
   readonly cloud: string | null;
+  /** The same of its DNS providers; null for machines. */
+  readonly dns: string | null;
   readonly id: string;
   readonly birth: string;
   /** An address or a record set, for people. */
@@ -45,23 +48,28 @@ export async function strays(
         kind: 'machine',
         provider: gene.provider,
         cloud,
+        dns: null,
         id: machine.id,
         birth: machine.birth,
         what: machine.address ?? machine.id,
       });
     }
   }
-  if (credentials.dns !== null) {
-    for (const record of await dnsProvider(genome.dns.provider).list(genome.organism, credentials.dns)) {
-      if (known.has(record.birth)) continue;
-      const what = `${record.name} ${record.type} ${record.values.join(' ')}`;
+  for (const { name, gene } of dnsOf(genome)) {
+    const credential = credentials.dns?.[name];
+    if (credential === undefined) continue;
+    for (const record of await dnsProvider(gene.provider).list(genome.organism, credential)) {
+      const same = JSON.stringify([gene.provider, 'dns', credential, record.id]);
+      if (known.has(record.birth) || seen.has(same)) continue;
+      seen.add(same);
       found.push({
         kind: 'record',
-        provider: genome.dns.provider,
+        provider: gene.provider,
         cloud: null,
+        dns: name,
         id: record.id,
         birth: record.birth,
-        what,
+        what: `${record.name} ${record.type} ${record.values.join(' ')}`,
       });
     }
   }
@@ -84,7 +92,9 @@ export async function unasked(genome: Genome, credentials: Credentials): Promise
 /** Removes strays: records first, so that nobody is sent to a machine that goes. */
 export async function removeStrays(genome: Genome, credentials: Credentials, found: readonly Stray[]): Promise<void> {
   for (const stray of found.filter(({ kind }) => kind === 'record')) {
-    await dnsProvider(genome.dns.provider).remove(stray.id, credentials.dns);
+    const gene = dnsOf(genome).find(({ name }) => name === stray.dns)?.gene;
+    const credential = credentials.dns?.[stray.dns ?? ''];
+    if (gene !== undefined && credential !== undefined) await dnsProvider(gene.provider).remove(stray.id, credential);
   }
   for (const stray of found.filter(({ kind }) => kind === 'machine')) {
     const gene = genome.clouds[stray.cloud ?? ''];

@@ -2,8 +2,9 @@
 import type { Genome } from '../genome/schema.ts';
 import { computeProvider } from '../stacks/machines/index.ts';
 import type { TaggedMachine } from '../stacks/machines/machine.ts';
-import { stackNames } from '../stacks/names.ts';
+import { stackName } from '../stacks/names.ts';
 import { dnsProvider } from '../stacks/records/index.ts';
+import { dnsOf } from './decide/dns.ts';
 import { CellError } from './errors.ts';
 import { credentialsOf, engineOf, type Here, lineageOf } from './here.ts';
 import { mended } from './mended.ts';
@@ -11,7 +12,7 @@ import type { BirthId, Cell } from './model.ts';
 
 /** Destroys the machine of a birth. Gone already is fine; when this returns, nothing of it runs. */
 export async function unmake(here: Here, genome: Genome, birth: BirthId): Promise<void> {
-  const stack = stackNames(genome.organism, birth).body;
+  const stack = stackName(genome.organism, birth, 'body');
   const engines = new Set(Object.values(genome.clouds).map((gene) => computeProvider(gene.provider).engine));
   for (const name of engines) {
     const engine = await engineOf(here, name, genome);
@@ -71,12 +72,15 @@ function cannotTell({ address }: TaggedMachine): CellError {
   });
 }
 
-/** Takes the records of a birth out of DNS. */
-export async function unspeak(here: Here, genome: Genome, birth: BirthId): Promise<void> {
-  const { dns } = await credentialsOf(here);
-  if (dns === null) return;
-  const provider = dnsProvider(genome.dns.provider);
-  for (const record of await provider.list(genome.organism, dns)) {
-    if (record.birth === birth) await provider.remove(record.id, dns);
+/** Takes the records of a birth out of DNS: out of all that the genome names, or out of one. */
+export async function unspeak(here: Here, genome: Genome, birth: BirthId, where?: string): Promise<void> {
+  const credentials = await credentialsOf(here);
+  for (const { name, gene } of dnsOf(genome).filter((dns) => where === undefined || dns.name === where)) {
+    const credential = credentials.dns?.[name];
+    if (credential === undefined) continue;
+    const provider = dnsProvider(gene.provider);
+    for (const record of await provider.list(genome.organism, credential)) {
+      if (record.birth === birth) await provider.remove(record.id, credential);
+    }
   }
 }

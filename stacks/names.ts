@@ -3,6 +3,7 @@
  * never from what is shown to people.
  */
 import { createHash } from 'node:crypto';
+import { ONLY } from '../src/decide/dns.ts';
 import type { BirthId } from '../src/model.ts';
 
 /** The birth that `parent` announces as its attempt number `seq`: `b` and 40 bits of SHA-256, in hex. */
@@ -22,17 +23,20 @@ export function stackName(organism: string, birth: BirthId, kind: StackKind): st
   return `${organism}-${birth}-${kind}`;
 }
 
-/** Both stacks of a cell. */
-export function stackNames(organism: string, birth: BirthId): { readonly body: string; readonly voice: string } {
-  return { body: stackName(organism, birth, 'body'), voice: stackName(organism, birth, 'voice') };
+/** A cell has a voice at each DNS provider that it speaks at: `garden-b0123456789-voice`, or `…-voice.far`. */
+export function voiceName(organism: string, birth: BirthId, dns: string): string {
+  const name = stackName(organism, birth, 'voice');
+  return dns === ONLY ? name : `${name}.${dns}`;
 }
 
-/** The parts of a stack's name, or null when it is none of ours. */
-export function parseStackName(name: string): { organism: string; birth: BirthId; kind: StackKind } | null {
-  const match = /^(.+)-(b[0-9a-f]{10})-(body|voice)$/.exec(name);
-  return match === null
-    ? null
-    : { organism: match[1] as string, birth: match[2] as string, kind: match[3] as StackKind };
+/** The parts of a stack's name, or null when it is none of ours. `dns` is of voices only. */
+export function parseStackName(
+  name: string,
+): { organism: string; birth: BirthId; kind: StackKind; dns?: string } | null {
+  const match = /^(.+)-(b[0-9a-f]{10})-(?:(body)|(voice)(?:\.([a-z0-9-]+))?)$/.exec(name);
+  if (match === null) return null;
+  const [, organism = '', birth = '', body, , dns = ONLY] = match;
+  return body === undefined ? { organism, birth, kind: 'voice', dns } : { organism, birth, kind: 'body' };
 }
 
 /** The machine of a birth. */

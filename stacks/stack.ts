@@ -22,6 +22,8 @@ export interface StackPlan {
   /** The birth the stack belongs to; a name for people is not known yet. */
   readonly cell: string;
   readonly engine: EngineName;
+  /** Whose credential it takes: a cloud of the genome for a body, one of its DNS providers for a voice. */
+  readonly place?: string;
   readonly resources: readonly ResourceSpec[];
 }
 

@@ -29,7 +29,7 @@ export function checkHosts(genome: Genome, report: Report): void {
     ),
   );
   checkTwice(listed, report);
-  checkReach(genome, clouds, listed, report);
+  checkReach(genome, listed, report);
   checkEnough(genome, listed.length, clouds.length, report);
 }
 
@@ -66,12 +66,7 @@ function checkTwice(listed: readonly Listed[], report: Report): void {
 }
 
 /** Cells claim further machines from where they are, where this computer's loopback is not this computer's. */
-function checkReach(
-  genome: Genome,
-  clouds: readonly (readonly [string, Hosts])[],
-  listed: readonly Listed[],
-  report: Report,
-): void {
+function checkReach(genome: Genome, listed: readonly Listed[], report: Report): void {
   for (const { at, address } of listed) {
     if (genome.body.maxCells === 1 || !LOOPBACK.test(address)) continue;
     report({
@@ -82,15 +77,6 @@ function checkReach(
       because: [['body', 'maxCells']],
     });
   }
-  const [first] = clouds;
-  if (first === undefined || genome.dns.provider !== 'local') return;
-  report({
-    code: 'dns-out-of-reach',
-    at: ['dns', 'provider'],
-    message: `the DNS server on this computer is out of reach for the machines of cloud \`${first[0]}\``,
-    expected: 'rfc2136, or clouds that are local, too',
-    because: [['clouds', first[0], 'provider']],
-  });
 }
 
 /** Only where nothing else could give a machine. */

@@ -28,15 +28,6 @@ function checkReach(genome: Genome, name: string, { box }: Box, report: Report):
       because: [['body', 'maxCells']],
     });
   }
-  if (genome.dns.provider === 'local') {
-    report({
-      code: 'dns-out-of-reach',
-      at: ['dns', 'provider'],
-      message: `the DNS server on this computer is out of reach for the machines of cloud \`${name}\``,
-      expected: 'rfc2136, or clouds that are local, too',
-      because: [['clouds', name, 'provider']],
-    });
-  }
 }
 
 /** A limit that a machine cannot give is none. */

@@ -1,7 +1,9 @@
-/** Where things are: domains inside the zone and apart from each other, ports and networks that do not collide. */
+/** Where things are: domains apart from each other, ports and networks that do not collide. */
+import { dnsOf } from '../../src/decide/dns.ts';
 import type { Path } from '../finding.ts';
 import type { Genome } from '../schema.ts';
 import type { Report } from './complaint.ts';
+import { dnsAt } from './dns.ts';
 
 /** What DNS allows (RFC 1035 2.3.4), less `_cell.` in front. */
 const LONGEST_DOMAIN = 253 - '_cell.'.length;
@@ -36,16 +38,6 @@ function checkDomains(genome: Genome, report: Report): void {
   for (const [name, { domain }] of Object.entries(genome.functions)) {
     if (domain === undefined) continue;
     const at = ['functions', name, 'domain'];
-    if (domain !== genome.zone && !domain.endsWith(`.${genome.zone}`)) {
-      report({
-        code: 'domain-outside-zone',
-        at,
-        message: `${domain} is not in the zone ${genome.zone}`,
-        expected: `${genome.zone} or a name that ends with .${genome.zone}`,
-        suggestion: `${domain.split('.')[0]}.${genome.zone}`,
-        because: [['zone']],
-      });
-    }
     if (domain.length > LONGEST_DOMAIN) {
       report({
         code: 'domain-too-long',
@@ -88,7 +80,10 @@ function checkPorts(genome: Genome, report: Report): void {
     taken.set(cloud.sshPort, { what: `the sshPort of cloud \`${name}\``, at: ['clouds', name, 'sshPort'] });
     taken.set(cloud.httpPort, { what: `the httpPort of cloud \`${name}\``, at: ['clouds', name, 'httpPort'] });
   }
-  if (genome.dns.provider === 'local') taken.set(genome.dns.port, { what: 'the port of dns', at: ['dns', 'port'] });
+  for (const dns of dnsOf(genome)) {
+    if (dns.gene.provider === 'local')
+      taken.set(dns.gene.port, { what: 'the port of dns', at: [...dnsAt(genome, dns), 'port'] });
+  }
   for (const [name, { port }] of Object.entries(genome.functions)) {
     if (port === undefined) continue;
     const at = ['functions', name, 'port'];

@@ -49,14 +49,6 @@ export function checkTimers(genome: Genome, report: Report): void {
       because: [['body', 'heartbeat']],
     });
   }
-  if (genome.dns.ttl % 1000 !== 0) {
-    report({
-      code: 'ttl-not-whole',
-      at: ['dns', 'ttl'],
-      message: 'DNS counts in whole seconds',
-      expected: 'whole seconds, such as 5s',
-    });
-  }
 }
 
 function checkHealing(genome: Genome, report: Report): void {

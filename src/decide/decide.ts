@@ -8,6 +8,7 @@
  */
 import type { Action, Decision, FunctionMemory, FunctionName, Level, Random, TickMemory, View } from '../model.ts';
 import { blockers, division } from './division.ts';
+import { longestTtl } from './dns.ts';
 import { heal } from './healing.ts';
 import { listen } from './hearing.ts';
 import { type Balance, balance, isBreach, relaxed, relief } from './homeostasis.ts';
@@ -184,7 +185,7 @@ function upkeep(view: View, course: Course, now: number): void {
     // A stem cell that is here no more is not waited for: what the journal holds of it is cleared away.
     const wait = isReady(saga) ? 0 : saga.due - now;
     // A saga waits for a TTL or a retry; longer than that, it is the clock that went back.
-    if (wait > 0 && wait <= view.genome.dns.ttl + LONGEST_RETRY_MS) {
+    if (wait > 0 && wait <= longestTtl(view.genome) + LONGEST_RETRY_MS) {
       explain(`${what} goes on in ${span(wait)}`);
       return;
     }

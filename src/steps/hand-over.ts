@@ -1,4 +1,5 @@
 /** Steps 5 and 6 of mitosis: what a function needs goes to the child, and then the function itself. */
+import { longestTtl } from '../decide/dns.ts';
 import { aliveDuring } from '../dumps.ts';
 import type { Remote } from '../effects/ssh.ts';
 import { explain } from '../errors.ts';
@@ -105,5 +106,5 @@ async function goOnHere(parent: Parent, saga: Mitosis, name: FunctionName): Prom
 /** How long requests may still come to the old address after the records changed. */
 export function forwardingMs(parent: Pick<Parent, 'genome'>): number {
   // Twice: the old records stay up until the new ones are seen, and only then does their TTL begin to run out.
-  return 2 * parent.genome.dns.ttl + 60_000;
+  return 2 * longestTtl(parent.genome) + 60_000;
 }

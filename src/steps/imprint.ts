@@ -1,5 +1,7 @@
 /** Steps 3 and 4 of mitosis: a blank machine becomes a cell, and the organism hears of it. */
 import { basename } from 'node:path';
+import type { Genome } from '../../genome/schema.ts';
+import { dnsFor } from '../decide/dns.ts';
 import {
   type Artefact,
   cliArtefact,
@@ -23,10 +25,11 @@ import type { Remote } from '../effects/ssh.ts';
 import { encrypt } from '../effects/vault.ts';
 import { CellError } from '../errors.ts';
 import { hand } from '../hand.ts';
+import type { Credentials } from '../here.ts';
 import { layout } from '../layout.ts';
 import { PACKAGES_TIMEOUT_MS } from '../limits.ts';
 import { uniqueName } from '../memory/names.ts';
-import type { Birth } from '../model.ts';
+import type { Birth, FunctionName } from '../model.ts';
 import type { Inheritance, Mitosis, Parent, Stem } from '../saga.ts';
 import { bodyPlan, exportBody } from './body.ts';
 
@@ -176,10 +179,21 @@ async function introduction(parent: Parent): Promise<{ readonly peerKey: string 
 /** Least authority: no budget, no compute credential; no domain, no DNS credential; only its own functions' secrets. */
 export async function inheritance(parent: Parent, saga: Pick<Mitosis, 'functions' | 'budget'>): Promise<Inheritance> {
   const [credentials, secrets] = await Promise.all([parent.credentials(), parent.secrets()]);
-  const speaks = saga.functions.some((name) => parent.genome.functions[name]?.domain !== undefined);
   return {
     compute: saga.budget > 0 ? credentials.compute : null,
-    dns: speaks || saga.budget > 0 ? credentials.dns : null,
+    dns: saga.budget > 0 ? credentials.dns : spokenBy(parent.genome, saga.functions, credentials.dns),
     secrets: Object.fromEntries(saga.functions.flatMap((name) => (secrets[name] ? [[name, secrets[name]]] : []))),
   };
+}
+
+/** The credentials of those who answer for a domain of these functions; null without any. */
+function spokenBy(
+  genome: Genome,
+  functions: readonly FunctionName[],
+  credentials: Credentials['dns'],
+): Credentials['dns'] {
+  const domains = functions.flatMap((name) => genome.functions[name]?.domain ?? []);
+  const names = new Set(domains.flatMap((domain) => dnsFor(genome, domain)).map(({ name }) => name));
+  const own = Object.entries(credentials ?? {}).filter(([name]) => names.has(name));
+  return own.length === 0 ? null : Object.fromEntries(own);
 }

@@ -2,6 +2,7 @@
 import { isIPv6 } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dnsProvider } from '../../stacks/records/index.ts';
+import { dnsFor, longestTtl } from '../decide/dns.ts';
 import { encrypt } from '../effects/vault.ts';
 import { CellError } from '../errors.ts';
 import { hand } from '../hand.ts';
@@ -21,21 +22,25 @@ export async function rewire(parent: Parent, saga: Mitosis): Promise<void> {
 
 /** Secondaries of a zone get its changes a moment later: waits for them, for a while. */
 async function seenInDns(parent: Parent, names: readonly string[], address: string): Promise<void> {
-  const { dns } = await parent.credentials();
-  const provider = dnsProvider(parent.genome.dns.provider);
+  const credentials = await parent.credentials();
   const deadline = parent.now() + DNS_VISIBLE_MS;
   for (const name of names) {
-    for (;;) {
-      const answers = await provider.resolve(name, isIPv6(address) ? 'AAAA' : 'A', dns);
-      if (answers.includes(address)) break;
-      if (parent.now() > deadline) {
-        throw new CellError('UNHEALTHY', `DNS does not show ${name} at ${address} yet`, {
-          why: `it answers ${answers.length === 0 ? 'nothing' : answers.join(', ')}`,
-        });
+    for (const dns of dnsFor(parent.genome, name)) {
+      const { resolve } = dnsProvider(dns.gene.provider);
+      for (;;) {
+        const answers = await resolve(name, isIPv6(address) ? 'AAAA' : 'A', credentials.dns?.[dns.name] ?? null);
+        if (answers.includes(address)) break;
+        if (parent.now() > deadline) throw notSeen(name, address, answers);
+        await sleep(DNS_POLL_MS);
       }
-      await sleep(DNS_POLL_MS);
     }
   }
+}
+
+function notSeen(name: string, address: string, answers: readonly string[]): CellError {
+  return new CellError('UNHEALTHY', `DNS does not show ${name} at ${address} yet`, {
+    why: `it answers ${answers.length === 0 ? 'nothing' : answers.join(', ')}`,
+  });
 }
 
 /** 8: the imprint key goes, and that it is gone is tried. The first cell gets its own body's stack on the way. */
@@ -54,7 +59,7 @@ export async function close(parent: Parent, saga: Mitosis): Promise<{ readonly g
   }
   await parent.sync(child);
   const moved = saga.mode === 'delegate' && parent.donor.runs;
-  return { goOnAt: moved ? parent.now() + parent.genome.dns.ttl + FORWARD_GRACE_MS : 0 };
+  return { goOnAt: moved ? parent.now() + longestTtl(parent.genome) + FORWARD_GRACE_MS : 0 };
 }
 
 /** The first cell owns its own body: nobody stays behind who could. The seeder keeps no checkpoint. */

@@ -1,5 +1,6 @@
 /** The steps of apoptosis. Each may be done again: a function that is back already is passed over. */
 
+import { longestTtl } from '../decide/dns.ts';
 import { aliveDuring } from '../dumps.ts';
 import type { Remote } from '../effects/ssh.ts';
 import { CellError, explain } from '../errors.ts';
@@ -68,7 +69,7 @@ export async function reunite(parent: Absorber, saga: Apoptosis): Promise<{ read
   const child = await childIn(parent, saga);
   await parent.donor.speak();
   await hand(await parent.enter(child), 'silence', {});
-  return { goOnAt: parent.now() + parent.genome.dns.ttl + FORWARD_GRACE_MS };
+  return { goOnAt: parent.now() + longestTtl(parent.genome) + FORWARD_GRACE_MS };
 }
 
 /** 4: its feed ends. */

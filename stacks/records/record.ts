@@ -2,11 +2,11 @@
  * The one interface for DNS providers. Each cell has its own records and a TXT beside them that says whose they are;
  * several cells under one name never touch each other's.
  */
-import type { Genome } from '../../genome/schema.ts';
+import type { DnsGene } from '../../genome/dns.ts';
 import type { QueryType } from '../../src/effects/dns/query.ts';
 import type { EngineName, Json, ResourceSpec } from '../stack.ts';
 
-export type DnsGene = Genome['dns'];
+export type { DnsGene };
 
 export interface RecordNeed {
   readonly organism: string;

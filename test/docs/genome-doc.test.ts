@@ -35,6 +35,8 @@ function fieldsOf(node: Node, path: string, under = '', found = new Map<string, 
     found.set(under + at, needed ? 'needed' : value.default === undefined ? 'none' : `\`${shown(value.default)}\``);
     fieldsOf(value, at, under, found);
   }
+  // One provider of DNS has the same fields as each of several by name.
+  if (path === 'dns') return found;
   if (typeof node.additionalProperties === 'object') fieldsOf(node.additionalProperties, `${path}.NAME`, under, found);
   if (node.items !== undefined && !Array.isArray(node.items)) fieldsOf(node.items as Node, path, under, found);
   return found;

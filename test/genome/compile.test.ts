@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { compile, firstCell } from '../../genome/compile.ts';
 import { parseGenome } from '../../genome/parse.ts';
 import type { Genome } from '../../genome/schema.ts';
+import { ONLY } from '../../src/decide/dns.ts';
 import {
   birthId,
   firstBirth,
@@ -10,7 +11,7 @@ import {
   parseStackName,
   recordName,
   stackName,
-  stackNames,
+  voiceName,
 } from '../../stacks/names.ts';
 import { bigGenome, GARDEN, gardenGenome } from './garden.ts';
 
@@ -105,11 +106,13 @@ describe('names', () => {
       fc.property(
         fc.stringMatching(/^[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?$/),
         fc.nat(),
-        fc.constantFrom('body' as const, 'voice' as const),
-        (organism, seq, kind) => {
+        fc.stringMatching(/^[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?$/),
+        (organism, seq, dns) => {
           const birth = birthId(organism, seq);
-          expect(parseStackName(stackName(organism, birth, kind))).toEqual({ organism, birth, kind });
-          expect(stackNames(organism, birth)[kind]).toBe(stackName(organism, birth, kind));
+          expect(parseStackName(stackName(organism, birth, 'body'))).toEqual({ organism, birth, kind: 'body' });
+          const voice = { organism, birth, kind: 'voice' };
+          expect(parseStackName(voiceName(organism, birth, dns))).toEqual({ ...voice, dns });
+          expect(parseStackName(stackName(organism, birth, 'voice'))).toEqual({ ...voice, dns: ONLY });
         },
       ),
     );

@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it, test } from 'vitest';
-import { genomeSchema } from '../../../genome/schema.ts';
+import { rfc2136Dns as rfc2136Gene } from '../../../genome/dns.ts';
 import { freePort } from '../../../src/effects/services.ts';
 import type { CellError } from '../../../src/errors.ts';
 import type { Inputs } from '../../../stacks/handler.ts';
@@ -44,7 +44,7 @@ const inputs = (wanted: Wanted): Inputs => ({ ...wanted });
 const context = () => ({ credential: { ...server.credential, tsig: { ...server.credential.tsig } } });
 const updates = () => server.seen.filter(({ opcode }) => opcode === UPDATE).length;
 const gene = (more: object = {}) =>
-  genomeSchema.shape.dns.parse({
+  rfc2136Gene.parse({
     provider: 'rfc2136',
     server: '192.0.2.53',
     key: 'garden-key',

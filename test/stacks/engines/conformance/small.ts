@@ -11,6 +11,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { compile, firstCell } from '../../../../genome/compile.ts';
 import { parseGenome } from '../../../../genome/parse.ts';
 import type { Genome } from '../../../../genome/schema.ts';
+import { dnsOf } from '../../../../src/decide/dns.ts';
 import { freePort } from '../../../../src/effects/services.ts';
 import { readMachine } from '../../../../src/local/host.ts';
 import { processesWith } from '../../../../src/local/processes.ts';
@@ -66,7 +67,7 @@ export function small(name: EngineName, network: string, timeoutMs: number): voi
     const genome = genomeWith('5s');
     credentials = {
       local: await computeProvider('local').credential(genome.clouds.here!, base),
-      'local-dns': await dns().credential(genome.dns, base, genome),
+      'local-dns': await dns().credential(dnsOf(genome)[0]!.gene, base, genome),
     };
   });
 
