@@ -70,8 +70,8 @@ export function firstCell(genome: Genome): Who {
   return { birth: firstBirth(genome.organism), parent: 'seed', cloud, functions: Object.keys(genome.functions).sort() };
 }
 
-function canonical({ type, name, inputs }: ResourceSpec): ResourceSpec {
-  return { type, name, inputs: sorted(inputs) as ResourceSpec['inputs'] };
+function canonical({ type, name, inputs, ...more }: ResourceSpec): ResourceSpec {
+  return { type, name, inputs: sorted(inputs) as ResourceSpec['inputs'], ...more };
 }
 
 /** Keys in the order of their code units, whatever order a provider wrote them in. */

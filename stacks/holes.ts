@@ -29,6 +29,11 @@ export function holeOf(value: Json): Hole | null {
   return { kind: 'ref', resource: name.slice(0, Math.max(dot, 0)), output: name.slice(dot + 1) };
 }
 
+/** Whether a type is that of a provider: a resource that only says how others are made. */
+export function isProvider(type: string | undefined): boolean {
+  return type?.startsWith('pulumi:providers:') ?? false;
+}
+
 /** Every hole in a value, in reading order. */
 export function holesIn(value: Json): readonly Hole[] {
   const hole = holeOf(value);
@@ -51,6 +56,9 @@ export function declared(plan: StackPlan, bindings: Bindings): readonly Declared
   }
   const taken = new Map<string, Set<string>>();
   for (const spec of plan.resources) {
+    if (spec.provider !== undefined && !isProvider(byName.get(spec.provider)?.type)) {
+      throw refuse(plan, spec.name, `nothing in the stack is the provider ${spec.provider}`);
+    }
     for (const hole of holesIn(spec.inputs)) {
       if (hole.kind !== 'ref') {
         const from = hole.kind === 'secret' ? bindings.secrets : bindings.values;
@@ -75,6 +83,7 @@ function sorted(plan: StackPlan, byName: ReadonlyMap<string, ResourceSpec>): rea
     if (seen.get(spec.name) === 'done') return;
     if (seen.get(spec.name) === 'open') throw refuse(plan, spec.name, 'its references go round in a circle');
     seen.set(spec.name, 'open');
+    if (spec.provider !== undefined) visit(byName.get(spec.provider)!);
     for (const hole of holesIn(spec.inputs)) if (hole.kind === 'ref') visit(byName.get(hole.resource)!);
     seen.set(spec.name, 'done');
     order.push(spec);

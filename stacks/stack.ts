@@ -2,15 +2,20 @@
  * What a stack is before any engine has seen it: plain data, printed by `cell compile` and run by either engine.
  *
  * Two kinds of holes are filled when it is run, so that compiling stays pure and prints no secret:
- * `{$secret: NAME}` (from `Bindings.secrets`, marked secret) and `{$value: NAME}` (from `Bindings.values`).
+ * `{$secret: NAME}` (from `Bindings.secrets`, marked secret) and `{$value: NAME}` (from `Bindings.values`). What has holes
+ * may be written in another form once they are filled: `{$number: …}`, `{$base64: …}`, `{$cloudConfig: …}` (forms.ts).
  */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
 export interface ResourceSpec {
-  /** A Pulumi type token: `cell:local:Machine`. */
+  /** A Pulumi type token: `cell:local:Machine`, `digitalocean:index/droplet:Droplet`, `pulumi:providers:aws`. */
   readonly type: string;
   readonly name: string;
   readonly inputs: { readonly [key: string]: Json };
+  /** Of another package than ours: the resource of the same plan that is its provider (`pulumi:providers:…`). */
+  readonly provider?: string;
+  /** Inputs that count when it is made and never again: what they say later changes nothing. */
+  readonly once?: readonly string[];
 }
 
 /** What a stack gives, by the names of its resources. */

@@ -16,6 +16,7 @@ import { holding, passphraseOf, stackHome, writeDurably } from './home.ts';
 import type { EngineSetup } from './index.ts';
 import { keysThatDiffer } from './json.ts';
 import { programOf } from './programs.ts';
+import { demanded } from './pulumi.credentials.ts';
 import { Events } from './pulumi.events.ts';
 import { findPulumi, missing } from './pulumi.find.ts';
 import { clearLeftovers } from './pulumi.leftovers.ts';
@@ -54,6 +55,7 @@ export class PulumiEngine implements Engine {
     const program = await programOf(plan, bindings);
     const secrets = Object.values(bindings.secrets ?? {});
     const look = async (workspace: PulumiWorkspace) => {
+      workspace.providers = demanded(plan.resources, this.setup.credentials);
       const outputs = workspace.exists() ? outputsIn(await workspace.export(true)) : {};
       const result = await this.call(workspace, program, 'preview', secrets, (stack, options) =>
         stack.preview(options),
@@ -75,6 +77,7 @@ export class PulumiEngine implements Engine {
     const program = await programOf(plan, bindings);
     const secrets = Object.values(bindings.secrets ?? {});
     return this.changing(plan.name, async (workspace, lost) => {
+      workspace.providers = demanded(plan.resources, this.setup.credentials);
       const result = await this.call(
         workspace,
         program,
@@ -90,6 +93,7 @@ export class PulumiEngine implements Engine {
   async destroy(stack: string): Promise<StackResult> {
     if (!existsSync(this.workspace(stack).home.folder)) return NOTHING;
     return this.changing(stack, async (workspace, lost) => {
+      workspace.providers = demanded(workspace.known(), this.setup.credentials);
       const secrets = workspace.exists() ? secretsIn(await workspace.export(true)) : [];
       const result = workspace.exists()
         ? await this.call(workspace, undefined, 'destroy', secrets, (one, options) => one.destroy(options), lost)
@@ -102,6 +106,7 @@ export class PulumiEngine implements Engine {
   async refresh(stack: string): Promise<StackResult> {
     if (!this.workspace(stack).exists()) return NOTHING;
     return this.changing(stack, async (workspace, lost) => {
+      workspace.providers = demanded(workspace.known(), this.setup.credentials);
       const exported = await workspace.export(true);
       const before = outputsIn(exported);
       const secrets = secretsIn(exported);

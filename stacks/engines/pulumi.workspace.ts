@@ -8,11 +8,13 @@ import { delimiter, join } from 'node:path';
 import type { LocalWorkspaceOptions, Stack } from '@pulumi/pulumi/automation/index.js';
 import { packageRoot } from '../../src/programs.ts';
 import type { Program } from '../program.ts';
+import { nameOf } from '../provider.ts';
 import type { Json } from '../stack.ts';
 import { corrupt } from './failures.ts';
 import { passphraseOf, type StackHome, writeDurably } from './home.ts';
 import type { EngineSetup } from './index.ts';
 import { commandOf } from './pulumi.command.ts';
+import { environmentOf, type Provider } from './pulumi.credentials.ts';
 
 export const PROJECT = 'cell';
 
@@ -39,6 +41,8 @@ export class PulumiWorkspace {
   readonly home: StackHome;
   private readonly cli: string;
   private readonly setup: EngineSetup;
+  /** Providers of Pulumi's packages that the next call of the CLI starts. */
+  providers: readonly Provider[] = [];
 
   constructor(stack: string, home: StackHome, cli: string, setup: EngineSetup) {
     this.stack = stack;
@@ -79,6 +83,12 @@ export class PulumiWorkspace {
       writeDurably(file, readFileSync(`${file}.bak`, 'utf8'));
     }
     return (state.checkpoint.latest?.pending_operations?.length ?? 0) > 0;
+  }
+
+  /** The providers that the state file names, without starting a CLI. */
+  known(): readonly Provider[] {
+    const resources = this.exists() ? (parse(this.stateFile())?.checkpoint.latest?.resources ?? []) : [];
+    return resources.map(({ type, urn }) => ({ type, name: nameOf(urn) }));
   }
 
   /** The stack of the Automation API; made when there is none. */
@@ -137,6 +147,7 @@ export class PulumiWorkspace {
       CELL_HANDLERS: this.setup.handlers ?? '',
       CELL_PLUGIN_PIDS: this.pluginsFolder,
       CELL_DIFFS: this.diffsFile,
+      ...environmentOf(this.providers, this.setup.credentials),
     };
   }
 
@@ -166,7 +177,12 @@ export class PulumiWorkspace {
 }
 
 interface State {
-  readonly checkpoint: { readonly latest?: { readonly pending_operations?: readonly unknown[] } | null };
+  readonly checkpoint: {
+    readonly latest?: {
+      readonly pending_operations?: readonly unknown[];
+      readonly resources?: readonly DeployedResource[];
+    } | null;
+  };
 }
 
 function parse(file: string): State | null {
