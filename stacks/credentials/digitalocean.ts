@@ -50,14 +50,15 @@ interface Probe {
   readonly body?: Json;
 }
 
-/** Nobody's: a UUID of zeros, a tag and a domain that were just thought of. What is made of nothing is refused as that. */
+/** Nobody's: a UUID of zeros, a tag and a domain that were just thought of. What is made of nothing, or of a name that
+ * cannot be one, is refused. */
 export function probes(chance: string): readonly Probe[] {
   const none = '00000000-0000-0000-0000-000000000000';
   const tag = `cell-probe-${chance}`;
   const domain = `${tag}.invalid`;
   const key = Array(16).fill('00').join(':');
   const look = (scope: string, path: string): Probe => ({ scope, method: 'GET', path: `${path}?per_page=1` });
-  const make = (scope: string, path: string): Probe => ({ scope, method: 'POST', path, body: {} });
+  const make = (scope: string, path: string, body: Json = {}): Probe => ({ scope, method: 'POST', path, body });
   const change = (scope: string, path: string): Probe => ({ scope, method: 'PUT', path, body: {} });
   const end = (scope: string, path: string): Probe => ({ scope, method: 'DELETE', path });
   return [
@@ -74,10 +75,10 @@ export function probes(chance: string): readonly Probe[] {
     make('ssh_key:create', '/v2/account/keys'),
     end('ssh_key:delete', `/v2/account/keys/${key}`),
     look('tag:read', '/v2/tags'),
-    make('tag:create', '/v2/tags'),
+    make('tag:create', '/v2/tags', { name: '?' }),
     end('tag:delete', `/v2/tags/${tag}`),
     look('domain:read', '/v2/domains'),
-    make('domain:create', '/v2/domains'),
+    make('domain:create', '/v2/domains', { name: [] }),
     change('domain:update', `/v2/domains/${domain}/records/1`),
     end('domain:delete', `/v2/domains/${domain}`),
     look('image:read', '/v2/images'),
