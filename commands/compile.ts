@@ -17,12 +17,12 @@ export default class Compile extends CellCommand {
     const { args, flags } = await this.parse(Compile);
     const { genome } = await readGenome(args.file ?? flags.genome);
     // The providers are loaded for a genome that can be compiled only.
-    const { compile, firstCell } = await import('../genome/compile.ts');
+    const { compile, firstCell, shown } = await import('../genome/compile.ts');
     const stacks = compile(genome, firstCell(genome));
     for (const stack of stacks) {
       this.log(`${stack.name} (${stack.kind}, ${stack.engine})`);
       for (const { type, name } of stack.resources) this.log(`  ${type}  ${name}`);
     }
-    return { organism: genome.organism, stacks };
+    return { organism: genome.organism, stacks: stacks.map(shown) };
   }
 }

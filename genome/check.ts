@@ -12,6 +12,7 @@ import { checkMachines } from './checks/machines.ts';
 import { checkPlaces } from './checks/places.ts';
 import { checkPrograms } from './checks/programs.ts';
 import { checkReferences } from './checks/references.ts';
+import { checkSizes } from './checks/sizes.ts';
 import { checkTimers } from './checks/timers.ts';
 import type { Genome } from './schema.ts';
 
@@ -24,6 +25,7 @@ const CHECKS = [
   checkDns,
   checkMachines,
   checkHosts,
+  checkSizes,
   checkBudget,
   checkTimers,
 ];

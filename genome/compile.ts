@@ -4,9 +4,11 @@
  */
 
 import { dnsFor, dnsOf } from '../src/decide/dns.ts';
+import { served } from '../src/decide/openings.ts';
 import { CellError } from '../src/errors.ts';
 import type { BirthId, FunctionName } from '../src/model.ts';
 import { computeProvider } from '../stacks/machines/index.ts';
+import { HTTP_PORT } from '../stacks/machines/machine.ts';
 import { firstBirth, stackName, voiceName } from '../stacks/names.ts';
 import { dnsProvider } from '../stacks/records/index.ts';
 import type { Json, ResourceSpec, StackPlan } from '../stacks/stack.ts';
@@ -31,13 +33,16 @@ export function compile(genome: Genome, who: Who): readonly StackPlan[] {
   const gene = Object.hasOwn(genome.clouds, cloud) ? genome.clouds[cloud] : undefined;
   if (gene === undefined) throw unknown('cloud', cloud, Object.keys(genome.clouds));
   const compute = computeProvider(gene.provider);
+  const opens = served(genome, HTTP_PORT);
   const body: StackPlan = {
     name: stackName(organism, birth, 'body'),
     kind: 'body',
     cell: birth,
     engine: compute.engine,
     place: cloud,
-    resources: compute.resources({ organism, birth, parent, cloud }, gene).map(canonical),
+    resources: compute
+      .resources({ organism, birth, parent, cloud, functions: who.functions, opens }, gene)
+      .map(canonical),
   };
   const domains = new Set<string>();
   for (const name of who.functions) {
@@ -61,6 +66,12 @@ export function compile(genome: Genome, who: Who): readonly StackPlan[] {
     ];
   });
   return [body, ...voices];
+}
+
+/** A stack as `cell compile --json` gives it, whatever else a plan has for the engines. */
+export function shown({ name, kind, cell, engine, resources }: StackPlan): Json {
+  const inputs = resources.map((one) => ({ type: one.type, name: one.name, inputs: one.inputs }));
+  return { name, kind, cell, engine, resources: inputs };
 }
 
 /** The first cell: every function, in the cloud that the genome names first. */

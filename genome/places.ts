@@ -1,5 +1,6 @@
 /** The part of the schema that says where an organism lives: machines, and what stands in front of its functions. */
 import { z } from 'zod';
+import { awsCloud, digitaloceanCloud, linodeCloud } from './clouds.ts';
 import { authority, d, money, port, secretSource, size } from './words.ts';
 
 export const localCloud = z.strictObject({
@@ -74,7 +75,14 @@ export const nspawnCloud = z.strictObject({
   packages,
   monthly: ownMonthly,
 });
-export const cloud = z.discriminatedUnion('provider', [localCloud, hostsCloud, nspawnCloud]);
+export const cloud = z.discriminatedUnion('provider', [
+  localCloud,
+  hostsCloud,
+  nspawnCloud,
+  digitaloceanCloud,
+  awsCloud,
+  linodeCloud,
+]);
 
 /** What stands in front of the functions. */
 export const ingress = z

@@ -20,6 +20,11 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   return lower.length > 2 && distance(lower, found) <= allowed ? found : undefined;
 }
 
+/** The candidate that is the least far away, however far that is. */
+export function closestTo(word: string, candidates: readonly string[]): string {
+  return closest(word.slice(0, MAX_WORD).toLowerCase(), candidates as string[]);
+}
+
 const SYNONYMS: Record<string, string> = {
   msec: 'ms',
   millis: 'ms',

@@ -21,7 +21,8 @@ export async function look(here: Here, genome: Genome, sensed: Sensed, beat: Bea
   }
   const monthlyCents: Record<string, number> = {};
   for (const [name, gene] of Object.entries(genome.clouds)) {
-    monthlyCents[name] = computeProvider(gene.provider).monthly(gene).cents;
+    const price = computeProvider(gene.provider).monthly(gene);
+    if (price !== null) monthlyCents[name] = price.cents;
   }
   return {
     genome,

@@ -51,7 +51,7 @@ export async function plan(home: string, genomeFile: string, genome: Genome): Pr
   const changed = grown !== null && differs ? difference(await genomeOf(grown), genome) : [];
   const price = (cloud: string) => {
     const gene = genome.clouds[cloud];
-    return gene === undefined ? 0 : computeProvider(gene.provider).monthly(gene).cents;
+    return gene === undefined ? 0 : (computeProvider(gene.provider).monthly(gene)?.cents ?? 0);
   };
   // A stem cell costs what a cell does; its cloud is not said in the lineage, and is its keeper's where there is room.
   const machines = (cell: Cell) => (lineage === null ? 1 : 1 + stemsOf(lineage, cell).length);

@@ -65,6 +65,8 @@ function checkMoney(genome: Genome, divides: boolean, report: Report): void {
   const prices: { name: string; cents: number }[] = [];
   for (const [name, gene] of Object.entries(genome.clouds)) {
     const price = computeProvider(gene.provider).monthly(gene);
+    // Said where the size is: checks/sizes.ts.
+    if (price === null) continue;
     if (price.cents > 0 && price.currency !== cap.currency) {
       report({
         code: 'two-currencies',

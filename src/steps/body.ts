@@ -8,9 +8,10 @@ import { mended } from '../mended.ts';
 import type { BirthId } from '../model.ts';
 import type { Making, Mitosis, Parent, Stem } from '../saga.ts';
 
-/** The child's body stack; the same genome and birth give the same plan. */
+/** The child's body stack; the same genome and saga give the same plan. A stem cell is for no function yet. */
 export function bodyPlan(parent: Parent, saga: Pick<Making, 'birth' | 'cloud'>): StackPlan {
-  const who = { birth: saga.birth, parent: parent.id, cloud: saga.cloud, functions: [] };
+  const functions = 'functions' in saga ? (saga as Pick<Mitosis, 'functions'>).functions : [];
+  const who = { birth: saga.birth, parent: parent.id, cloud: saga.cloud, functions };
   const plan = compile(parent.genome, who).find((stack) => stack.kind === 'body');
   if (plan === undefined) throw new Error('a genome compiles to a body for every cell');
   return plan;

@@ -115,6 +115,7 @@ function machines({ partition, id }: Account, { organism, region }: CredentialNe
   const makes = ['RunInstances', 'CreateSecurityGroup', 'ImportKeyPair'];
   return [
     allow('Look', ['ec2:Describe*'], ['*'], inRegion),
+    allow('LookForImage', ['ssm:GetParameters'], [`arn:${partition}:ssm:${there}::parameter/aws/service/debian/*`]),
     allow('Make', ['ec2:RunInstances'], [arn('instance')], tagging),
     allow(
       'MakeOf',

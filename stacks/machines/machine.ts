@@ -10,6 +10,9 @@ import type { EngineName, Json, Outputs, ResourceSpec } from '../stack.ts';
 /** One resource makes a whole machine; its name in the stack. */
 export const MACHINE = 'machine';
 
+/** Where the ingress answers on a machine with an operating system of its own. */
+export const HTTP_PORT = 80;
+
 /** The machine that a stack gives. Throws NOT_FOUND when it was not made yet. */
 export function machineOf(outputs: Outputs): Outputs[string] {
   const machine = outputs[MACHINE];
@@ -26,6 +29,15 @@ export interface MachineNeed {
   readonly parent: string;
   /** Name of the cloud in the genome. */
   readonly cloud: string;
+  /** What it is made for: the functions that it begins with, none for a stem cell. */
+  readonly functions: readonly string[];
+  /** TCP ports that the genome serves: to everybody, and to the organism's other cells. */
+  readonly opens: { readonly web: readonly number[]; readonly ports: readonly number[] };
+}
+
+export interface Price {
+  readonly cents: number;
+  readonly currency: string;
 }
 
 export interface ComputeProvider {
@@ -40,8 +52,8 @@ export interface ComputeProvider {
   reach(outputs: Outputs): Reach;
   /** The host key that the machine answers with for good, where it is not made with the one it is given. */
   hostKey?(outputs: Outputs): PublicKey;
-  /** Cost a month, in cents. */
-  monthly(gene: CloudGene): { readonly cents: number; readonly currency: string };
+  /** Cost a month; null where nobody knows. */
+  monthly(gene: CloudGene): Price | null;
   /**
    * The credential a laptop starts with (`home` is its folder), or what is missing. Shapes are the provider's own.
    */

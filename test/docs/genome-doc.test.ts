@@ -49,7 +49,7 @@ function documentedFields(): Map<string, string> {
   for (const line of DOC.split('\n')) {
     const heading = /^#+ (?:(?:clouds|dns): ([a-z0-9]+))?/.exec(line);
     if (heading !== null) under = heading[1] === undefined ? '' : `${heading[1]} `;
-    const [, path, value] = /^\| `([A-Za-z.]+)` \| [^|]*\| ([^|]*) \| (?=[^|]{4,})/.exec(line) ?? [];
+    const [, path, value] = /^\| `([A-Za-z0-9.]+)` \| [^|]*\| ([^|]*) \| (?=[^|]{4,})/.exec(line) ?? [];
     if (path !== undefined && value !== undefined) found.set(under + path, value.trim());
   }
   return found;

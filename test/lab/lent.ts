@@ -7,6 +7,7 @@ import { generateHostKey } from '../../src/effects/keys.ts';
 import { dial, type Remote } from '../../src/effects/ssh.ts';
 import { machineHandler } from '../../stacks/machines/nspawn.handler.ts';
 import { nspawnCompute } from '../../stacks/machines/nspawn.ts';
+import { blank } from '../stacks/machines/need.ts';
 import { type LabBox, startBox } from './box.ts';
 
 const { parse } = await import('yaml');
@@ -55,7 +56,10 @@ export async function lentMachines(octet: number, count: number, box_?: LabBox):
   const key = generateHostKey();
   const make = async (birth: string): Promise<LentMachine> => {
     const own = generateHostKey();
-    const [resource] = nspawnCompute.resources({ organism: 'owner', birth, parent: 'seed', cloud: 'near' }, gene);
+    const [resource] = nspawnCompute.resources(
+      blank({ organism: 'owner', birth, parent: 'seed', cloud: 'near' }),
+      gene,
+    );
     const inputs = { ...resource?.inputs, imprintKey: key.publicKey, hostKey: own.privatePem };
     const { id, outputs } = await machineHandler.create(inputs, { credential });
     const reach = nspawnCompute.reach({ machine: outputs });

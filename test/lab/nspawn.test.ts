@@ -18,6 +18,7 @@ import { engine } from '../../stacks/engines/index.ts';
 import { machineHandler, switchMachine } from '../../stacks/machines/nspawn.handler.ts';
 import { nspawnCompute } from '../../stacks/machines/nspawn.ts';
 import type { Json, StackPlan } from '../../stacks/stack.ts';
+import { blank } from '../stacks/machines/need.ts';
 import { type LabBox, startBox } from './box.ts';
 import { NSPAWN, needs } from './needs.ts';
 
@@ -56,7 +57,7 @@ describe.skipIf(needs('machines of a box', NSPAWN))('machines of a box', () => {
     kind: 'body',
     cell: birth,
     engine: 'embedded',
-    resources: nspawnCompute.resources({ organism: 'lab', birth, parent: 'seed', cloud: 'near' }, gene),
+    resources: nspawnCompute.resources(blank({ organism: 'lab', birth, parent: 'seed', cloud: 'near' }), gene),
   });
   const bindings = { values: { imprintKey: imprint.publicKey }, secrets: { hostKey: host.privatePem } };
   const open = () => engine('embedded', { home, credentials: { 'nspawn/near': credential } });

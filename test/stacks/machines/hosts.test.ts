@@ -16,6 +16,7 @@ import { type HostsMachine, inOrder, machineHandler } from '../../../stacks/mach
 import { hostsCompute } from '../../../stacks/machines/hosts.ts';
 import { cutPower } from '../../../stacks/machines/local.handler.ts';
 import { openYard, type TestMachine, until, type Yard } from '../../local/machine.support.ts';
+import { blank } from './need.ts';
 
 const WITHIN = 60_000;
 const listedAt = (address: string, hostKey = 'ssh-ed25519 AAAA'): HostsMachine => ({
@@ -105,7 +106,7 @@ describe('the provider', () => {
 
   test('says what it needs, and that the machine keeps its host key', async () => {
     const need = { organism: 'yard', birth: 'b1', parent: 'seed', cloud: 'mine' };
-    expect(hostsCompute.resources(need, gene)).toEqual([
+    expect(hostsCompute.resources(blank(need), gene)).toEqual([
       {
         type: 'cell:hosts:Machine',
         name: 'machine',

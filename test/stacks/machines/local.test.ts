@@ -10,6 +10,7 @@ import { processesWith } from '../../../src/local/processes.ts';
 import { cutPower, machineHandler } from '../../../stacks/machines/local.handler.ts';
 import { localCompute } from '../../../stacks/machines/local.ts';
 import { openYard, serve, type Yard } from '../../local/machine.support.ts';
+import { blank } from './need.ts';
 
 const WITHIN = 60_000;
 const gene = genomeSchema.shape.clouds.parse({ near: { provider: 'local', monthly: '4.50 EUR' } }).near as never;
@@ -17,8 +18,8 @@ const need = { organism: 'yard', birth: 'b1', parent: 'seed', cloud: 'near' };
 
 describe('the provider', () => {
   test('says what a machine needs, without secrets, and always the same', () => {
-    const resources = localCompute.resources(need, gene);
-    expect(resources).toEqual(localCompute.resources(need, gene));
+    const resources = localCompute.resources(blank(need), gene);
+    expect(resources).toEqual(localCompute.resources(blank(need), gene));
     expect(resources).toHaveLength(1);
     expect(resources[0]).toMatchObject({
       type: 'cell:local:Machine',

@@ -8,6 +8,7 @@ import { generateHostKey } from '../../../src/effects/keys.ts';
 import { credentialFor } from '../../../stacks/handler.ts';
 import { machineHandler } from '../../../stacks/machines/nspawn.handler.ts';
 import { nspawnCompute } from '../../../stacks/machines/nspawn.ts';
+import { blank } from './need.ts';
 
 const HOST = generateHostKey();
 const need = { organism: 'yard', birth: 'b1', parent: 'seed', cloud: 'near' };
@@ -22,8 +23,8 @@ const geneOf = (more: object = {}) =>
 describe('the provider', () => {
   test('says what a machine needs, without secrets, and always the same', () => {
     const gene = geneOf({ memory: '1GiB', cpus: 2, monthly: '4 EUR' });
-    const resources = nspawnCompute.resources(need, gene);
-    expect(resources).toEqual(nspawnCompute.resources(need, gene));
+    const resources = nspawnCompute.resources(blank(need), gene);
+    expect(resources).toEqual(nspawnCompute.resources(blank(need), gene));
     expect(resources).toEqual([
       {
         type: 'cell:nspawn:Machine',
@@ -39,7 +40,7 @@ describe('the provider', () => {
         },
       },
     ]);
-    expect(Object.keys(nspawnCompute.resources(need, geneOf())[0]!.inputs)).not.toContain('memory');
+    expect(Object.keys(nspawnCompute.resources(blank(need), geneOf())[0]!.inputs)).not.toContain('memory');
     expect(nspawnCompute.monthly(gene)).toEqual({ cents: 400, currency: 'EUR' });
   });
 

@@ -1,0 +1,55 @@
+/** What the providers of rented machines have in common: prices, and where a machine is reached. */
+import type { CloudGene } from '../../genome/schema.ts';
+import { CellError } from '../../src/errors.ts';
+import type { Reach } from '../../src/model.ts';
+import { centsOf, type Priced, tableOf } from '../prices/table.ts';
+import type { Json, Outputs, ResourceSpec } from '../stack.ts';
+import { HTTP_PORT, machineOf, type Price } from './machine.ts';
+
+export type RentedGene = Extract<CloudGene, { provider: Priced }>;
+
+/** Everybody, by IPv4 and by IPv6. */
+export const EVERYBODY = { ipv4: '0.0.0.0/0', ipv6: '::/0' } as const;
+const SSH_PORT = 22;
+const HTTPS_PORT = 443;
+
+/** The provider of a plan: the credential has the same name (engines/pulumi.credentials.ts). */
+export function providerOf(gene: RentedGene, cloud: string, inputs: ResourceSpec['inputs']): ResourceSpec {
+  return { type: `pulumi:providers:${gene.provider}`, name: `${gene.provider}/${cloud}`, inputs };
+}
+
+/** What the genome says, else the price table; a volume of `disk` GiB where the table counts it apart. */
+export function priceOf(gene: RentedGene, disk = 0): Price | null {
+  if (gene.monthly !== undefined) return gene.monthly;
+  const table = tableOf(gene.provider);
+  const cents = centsOf(table, gene.region, gene.size, disk);
+  return cents === null ? null : { cents, currency: table.currency };
+}
+
+/** Root, whatever user the image has: cloud-init.ts. Throws NOT_FOUND while the machine has no address. */
+export function reachAt(outputs: Outputs, output: string): Reach {
+  const address = machineOf(outputs)[output];
+  if (typeof address !== 'string' || address === '') {
+    throw new CellError('NOT_FOUND', 'the machine has no address yet', {
+      why: `its provider says nothing of ${output}`,
+      suggestion: 'This is tried again by itself.',
+    });
+  }
+  return { address, sshPort: SSH_PORT, user: 'root', root: '', httpPort: HTTP_PORT };
+}
+
+export interface Opened {
+  readonly tcp: readonly number[];
+  readonly udp: readonly number[];
+}
+
+/** SSH, what the ingress answers (HTTP/3 with HTTPS), and the functions' ports, which the machine's own filter narrows. */
+export function opened({ web, ports }: { readonly web: readonly number[]; readonly ports: readonly number[] }): Opened {
+  const tcp = [...new Set([SSH_PORT, ...web, ...ports])].sort((a, b) => a - b);
+  return { tcp, udp: web.includes(HTTPS_PORT) ? [HTTPS_PORT] : [] };
+}
+
+/** The credential with what else its provider's calls need to know of the cloud. */
+export function located(gene: Pick<RentedGene, 'endpoint'>, credential: { readonly [key: string]: Json }): Json {
+  return gene.endpoint === undefined ? credential : { ...credential, endpoint: gene.endpoint };
+}
