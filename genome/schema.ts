@@ -221,6 +221,14 @@ export const genomeSchema = z.strictObject({
     .record(name, cloud)
     .meta(d('Where machines may be made, by a name of your own; the first cell takes the first')),
   dns: dns.meta(d('Who answers for the zone: one provider, or several by names of your own')),
+  credentials: z
+    .strictObject({
+      lifetime: duration
+        .prefault('7d')
+        .meta(d('How long a credential that is minted for a cell lasts; it is minted anew when two thirds are over')),
+    })
+    .prefault({})
+    .meta(d('Credentials that are minted for each cell, where the provider can')),
   ingress: ingress.prefault({}),
   vaults: z
     .array(z.strictObject({ git: z.string().min(1).meta(d('A git remote')) }))

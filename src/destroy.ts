@@ -5,7 +5,7 @@
  *   sync      the newest lineage, and the checkpoints of bodies, which are sealed to this computer too
  *   records   taken out of DNS before anything behind them goes
  *   bodies    children before parents, through their stacks
- *   sweep     by tags: what is left is removed, and that nothing is left is looked at again
+ *   sweep     by tags: what is left is removed, credentials too, and that nothing is left is looked at again
  */
 import { rm } from 'node:fs/promises';
 import type { Genome } from '../genome/schema.ts';
@@ -14,6 +14,7 @@ import { stackName } from '../stacks/names.ts';
 import { dnsProvider } from '../stacks/records/index.ts';
 import { dnsOf } from './decide/dns.ts';
 import { unseal } from './effects/age.ts';
+import { forgetMinters } from './endow.ts';
 import { CellError, explain } from './errors.ts';
 import { credentialsOf, engineOf, genomeOf, type Here, lineageOf, say } from './here.ts';
 import type { Cell, Lineage } from './model.ts';
@@ -24,11 +25,14 @@ import { unmake } from './unmake.ts';
 export interface Destroyed {
   readonly machines: number;
   readonly records: number;
+  /** Those that had been minted for cells; left out where none were. */
+  readonly credentials?: number;
 }
 
-export function destroyedText({ machines, records }: Destroyed): string {
+export function destroyedText({ machines, records, credentials }: Destroyed): string {
   const count = (many: number, what: string) => `${many} ${what}${many === 1 ? '' : 's'}`;
-  return `${count(machines, 'machine')}, ${count(records, 'record')}`;
+  const all = [count(machines, 'machine'), count(records, 'record')];
+  return [...all, ...(credentials === undefined ? [] : [count(credentials, 'credential')])].join(', ');
 }
 
 export async function destroyOrganism(here: Here): Promise<Destroyed> {
@@ -53,8 +57,10 @@ export async function destroyOrganism(here: Here): Promise<Destroyed> {
   }
   await nobodyUnasked(here, genome, credentials, lineage);
   await forgetProviders(genome, credentials);
+  await forgetMinters(genome, credentials);
   await rm(here.home, { recursive: true, force: true });
-  return { machines: count('machine'), records: count('record') };
+  const minted = count('credential') === 0 ? {} : { credentials: count('credential') };
+  return { machines: count('machine'), records: count('record'), ...minted };
 }
 
 /** Throws MACHINE_UNREACHABLE while a machine that had a cell cannot be asked; of others it only says so. */

@@ -7,13 +7,15 @@
  *   4 sync      with every link not heard from since the last beat
  *   5 decide    pure, with reasons (decide/)
  *   6 act       one exhaustive switch (perform.ts)
- *   7 express   routes, records, doors and where-abouts as the lineage now says
- *   8 pulse     say so
- *   9 leave     metrics for whoever watches (leave.ts)
+ *   7 endow     credentials that end soon are minted anew, those of nobody revoked (endowments.ts)
+ *   8 express   routes, records, doors and where-abouts as the lineage now says
+ *   9 pulse     say so
+ *  10 leave     metrics for whoever watches (leave.ts)
  */
 import type { Genome } from '../genome/schema.ts';
 import { beatOf, keepBeat } from './beat.ts';
 import { decide, decideNow } from './decide/decide.ts';
+import { tendCredentials } from './endowments.ts';
 import { explain } from './errors.ts';
 import { express } from './express.ts';
 import { genomeOf, type Here, lineageOf } from './here.ts';
@@ -76,6 +78,7 @@ async function tick(here: Here, options: TickOptions): Promise<TickReport> {
       lastAt: now,
     });
     const { outcomes, troubles } = await act(here, genome, decision, { ...options, renew: () => lock.renew() });
+    troubles.push(...(await tendCredentials(here, genome, () => lock.renew())));
     troubles.push(...(await express(here, genome)));
     const throttles = decision.memory.functions;
     const pulse = await publish(here, { sensed, throttles, why: reasonsOf(decision), links, troubles });

@@ -15,7 +15,15 @@ export interface HandOps {
   /** Makes the keys, once; says who it is and proves it. `hostKey`: the machine's own, which it keeps. */
   awaken: {
     in: { organism: string; seeder: CellId; birth: BirthId; challenge: string; hostKey: PublicKey | null };
-    out: { id: CellId; key: PublicKey; recipient: string; hostKey: PublicKey; proof: string };
+    out: {
+      id: CellId;
+      key: PublicKey;
+      recipient: string;
+      hostKey: PublicKey;
+      proof: string;
+      /** Its own addresses, loopback left out: credentials are bound to them where the provider can. */
+      addresses: readonly string[];
+    };
   };
   /** Takes its own host key into use and lets the parent sync. */
   settle: { in: { birth: BirthId; peer: CellId; peerKey: PublicKey; imprintKey: PublicKey }; out: object };

@@ -8,6 +8,7 @@ import { begin } from './beat.ts';
 import { pathsOf } from './carry.ts';
 import { letIn, letInFirst } from './doors.ts';
 import { holdWithDump, restore } from './dumps.ts';
+import { ownAddresses } from './effects/addresses.ts';
 import { createRecipient, recipientOf, unseal } from './effects/age.ts';
 import { mustBeOurs } from './effects/claim.ts';
 import { manifest, readIfThere, writeAtomic } from './effects/files.ts';
@@ -60,6 +61,7 @@ export async function awaken(home: string, input: HandOps['awaken']['in']): Prom
     recipient: await recipientOf(home),
     hostKey,
     proof: identity.sign(Buffer.from(input.challenge)).toString('base64'),
+    addresses: ownAddresses(),
   };
 }
 
@@ -102,8 +104,9 @@ const hatch: Performed<'hatch'> = async (here, { parent, birth, inheritance }) =
     });
   }
   if (self.state === 'born') await say(here, { kind: 'born', birth, parent, key: here.identity.publicKey });
-  await keepCredentials(here, { compute: inheritance.compute, dns: inheritance.dns });
-  await keepSecrets(here, { ...(await secretsOf(here)), ...inheritance.secrets });
+  const { secrets, ...credentials } = inheritance;
+  await keepCredentials(here, credentials);
+  await keepSecrets(here, { ...(await secretsOf(here)), ...secrets });
   const genome = await takeGenome(here);
   await letIn(here);
   await begin(here, genome, self.bornAt);

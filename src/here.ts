@@ -39,6 +39,20 @@ export interface Credentials {
   readonly compute: Readonly<Record<string, Json>> | null;
   /** By name of the DNS provider in the genome; null where this cell says nothing in DNS. */
   readonly dns: Readonly<Record<string, Json>> | null;
+  /** Of those that were minted for this home, by purpose (`compute-near`); what is not here was handed on as it is. */
+  readonly minted?: Readonly<Record<string, MintedKey>>;
+  /** Counts what this home was given; left out for the first. Kept beside what it counts, so that both change at once. */
+  readonly generation?: number;
+}
+
+/** What is known of a minted credential beside itself. Times are ms since the epoch. */
+export interface MintedKey {
+  readonly mints: boolean;
+  readonly mintedAt: number;
+  readonly until: number | null;
+  /** When its holder has to have renewed it, and when it last did. */
+  readonly lapses?: number;
+  readonly renewedAt?: number;
 }
 
 export type Secrets = Readonly<Record<FunctionName, Readonly<Record<string, string>>>>;

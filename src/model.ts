@@ -85,6 +85,12 @@ export type Deed =
   | { readonly kind: 'entrust'; readonly stack: string; readonly to: CellId }
   /** The parent's imprint key no longer opens the child. */
   | { readonly kind: 'weaned'; readonly child: CellId }
+  /** Credentials for my child, minted anew, are in the file `endowments/BIRTH.age`, sealed to it; the first came with its birth. */
+  | { readonly kind: 'endow'; readonly child: CellId; readonly generation: number }
+  /** I use the credentials of this generation, and none before it. */
+  | { readonly kind: 'endowed'; readonly generation: number }
+  /** A provider no longer takes what I have: I need others. */
+  | { readonly kind: 'lack'; readonly why: string }
   /** I want to hand my functions back and go; my parent may come in with its key and take them. */
   | { readonly kind: 'wilt'; readonly why: string }
   /** My last word: everything is handed back. What budget I had is my parent's once it has buried me. */
@@ -138,6 +144,8 @@ export interface Cell extends Birth {
   readonly attempts: readonly BirthId[];
   /** Whether the parent's imprint key is known to be removed. */
   readonly weaned: boolean;
+  /** Its credentials, by their generation; left out while it has the ones of its birth and says nothing against them. */
+  readonly endowment?: { readonly given: number; readonly taken: number; readonly lacks: string | null };
   readonly why: string;
 }
 

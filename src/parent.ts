@@ -8,6 +8,7 @@ import { recipientOf } from './effects/age.ts';
 import { packagesArtefact } from './effects/packages.ts';
 import { forgetMove, ownSide } from './effects/room.ts';
 import { dial, type Remote } from './effects/ssh.ts';
+import { endowFrom } from './endowments.ts';
 import { CellError } from './errors.ts';
 import * as functions from './functions.ts';
 import { credentialsOf, engineOf, type Here, lineageOf, say, secretsOf } from './here.ts';
@@ -94,6 +95,7 @@ export async function parentOf(
     engine: (plan) => engineOf(here, plan.engine, genome),
     unmake: (birth) => unmake(here, genome, birth),
     credentials: () => credentialsOf(here),
+    endow: async (taker) => endowFrom(here, genome, taker),
     secrets: () => secretsOf(here),
     packages: (cloud) => packagesArtefact(here, cloud),
     reachChild: (saga) => kept(saga.id, () => knockUntilItOpens(saga)),

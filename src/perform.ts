@@ -12,6 +12,7 @@ import { writeAtomic } from './effects/files.ts';
 import { runThrottle } from './effects/hooks.ts';
 import { CellError, explain } from './errors.ts';
 import { fence, reclaim } from './fence.ts';
+import { noteRefusal } from './grants.ts';
 import { type Here, lineageOf, say } from './here.ts';
 import { newSaga, type RunContext, type RunOutcome, run, type Saga } from './journal.ts';
 import { ALIVE_EVERY_MS, STEP_ATTEMPTS } from './limits.ts';
@@ -175,6 +176,7 @@ async function goOn(here: Here, genome: Genome, saga: Saga, options: PerformOpti
     }
     const steps = division.step === 'takeBack' ? takingBack(parent) : mitosis(parent);
     const outcome = await run(division, steps, context);
+    if (outcome.kind === 'failed') await noteRefusal(here, outcome.error);
     if (outcome.kind === 'done') await noteOutcome(here, genome, division.step !== 'takeBack', division);
     const enough = outcome.kind === 'failed' && (outcome.failures >= STEP_ATTEMPTS || division.stranded != null);
     if (enough && division.step !== 'takeBack') {

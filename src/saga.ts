@@ -10,6 +10,7 @@ import type { Alive } from './dumps.ts';
 import type { Artefact } from './effects/artefacts.ts';
 import type { Certificates } from './effects/certificates.ts';
 import type { Remote } from './effects/ssh.ts';
+import type { Taker } from './endow.ts';
 import type { Credentials, Secrets } from './here.ts';
 import type { Saga } from './journal.ts';
 import type { Log } from './log.ts';
@@ -45,6 +46,10 @@ export interface Mitosis extends Saga<'divide'>, Making {
   /** It began with a stem cell, at its imprint. */
   readonly stem?: true;
   child: Birth | null;
+  /** The child's own addresses, as it says. */
+  addresses?: readonly string[];
+  /** What was minted for the child, from `endow` until it has it. */
+  endowment?: Credentials;
   /** When the last function was given. */
   givenAt: number | null;
   /** A function that stands still here and may run there, where nobody answers: no time for another attempt. */
@@ -81,6 +86,8 @@ export interface Parent {
   opens(saga: Mitosis): Promise<boolean>;
   sync(child: Birth): Promise<void>;
   credentials(): Promise<Credentials>;
+  /** Mints what a cell needs, and notes it. Asked again for the same cell, it replaces what was minted then. */
+  endow(taker: Taker): Promise<Credentials>;
   secrets(): Promise<Secrets>;
   /** The Debian packages that go to machines of a cloud; null when there are none. */
   packages(cloud: string): Promise<Artefact | null>;

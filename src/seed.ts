@@ -20,6 +20,7 @@ import { writeAtomic } from './effects/files.ts';
 import { ensureIdentity } from './effects/keys.ts';
 import { linkPackages } from './effects/packages.ts';
 import { resolveSecrets } from './effects/secrets.ts';
+import { endowFirst } from './endowments.ts';
 import { CellError } from './errors.ts';
 import { type Here, hasHome, keepCredentials, keepSecrets, lineageOf, openHome, say, takeGenome } from './here.ts';
 import { type RunContext, run } from './journal.ts';
@@ -28,6 +29,7 @@ import { mitosis } from './mitosis.ts';
 import type { Cell } from './model.ts';
 import { type Progress, parentOf, seederDonor } from './parent.ts';
 import type { Mitosis } from './saga.ts';
+import { syncEverybody } from './sync.ts';
 
 export interface SeedOptions {
   readonly home: string;
@@ -57,7 +59,9 @@ export async function seed(options: SeedOptions): Promise<Cell> {
       parent.hangUp();
     }
   }
-  return firstBorn(here);
+  const first = await firstBorn(here);
+  if (saga === null) await renewed(here, options.genome, first);
+  return first;
 }
 
 /** The seeder's side of an organism: key, credentials, genome, genesis. Each only if it is not there. */
@@ -133,6 +137,15 @@ async function conceive(here: Here, genome: Genome): Promise<Mitosis | null> {
   const saga = newDivision(here.clock(), purpose, newMachine(who.birth, who.cloud));
   await here.journal.save(saga);
   return saga;
+}
+
+/** The first cell lives already: the same call brings it the credentials that it lacks, or that are others here now. */
+async function renewed(here: Here, genome: Genome, first: Cell): Promise<void> {
+  await syncEverybody(here);
+  const heard = (await lineageOf(here)).cells[first.id];
+  if (heard === undefined || heard.state === 'gone') return;
+  await endowFirst(here, genome, heard);
+  await syncEverybody(here);
 }
 
 async function firstBorn(here: Here): Promise<Cell> {

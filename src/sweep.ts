@@ -1,21 +1,22 @@
-/** Strays: machines and records that carry the organism's tags and that no lineage knows. */
+/** Strays: machines, records and credentials that carry the organism's tags and that no lineage knows. */
 import type { Genome } from '../genome/schema.ts';
 import { computeProvider } from '../stacks/machines/index.ts';
 import { dnsProvider } from '../stacks/records/index.ts';
 import { dnsOf } from './decide/dns.ts';
+import { mintedFor } from './endow.ts';
 import type { Credentials } from './here.ts';
 import type { Lineage } from './model.ts';
 
 export interface Stray {
-  readonly kind: 'machine' | 'record';
+  readonly kind: 'machine' | 'record' | 'credential';
   readonly provider: string;
-  /** The cloud of the genome whose credential shows it; null for records. */
+  /** The cloud of the genome whose credential shows it; null for what is of none. */
   readonly cloud: string | null;
-  /** The same of its DNS providers; null for machines. */
+  /** The same of its DNS providers. */
   readonly dns: string | null;
   readonly id: string;
   readonly birth: string;
-  /** An address or a record set, for people. */
+  /** An address, a record set or what a credential is for, for people. */
   readonly what: string;
 }
 
@@ -73,6 +74,12 @@ export async function strays(
       });
     }
   }
+  for (const { provider, id, birth, kind, place, generation } of await mintedFor(genome, credentials)) {
+    if (known.has(birth)) continue;
+    const [cloud, dns] = kind === 'compute' ? [place, null] : [null, place];
+    const what = `${provider} for ${place}, number ${generation}`;
+    found.push({ kind: 'credential', provider, cloud, dns, id, birth, what });
+  }
   return found;
 }
 
@@ -102,4 +109,10 @@ export async function removeStrays(genome: Genome, credentials: Credentials, fou
     if (gene !== undefined && credential !== undefined)
       await computeProvider(gene.provider).remove(stray.id, credential);
   }
+  // Last: what is gone asks for nothing any more.
+  const over = new Set(
+    found.filter(({ kind }) => kind === 'credential').map(({ provider, id }) => `${provider} ${id}`),
+  );
+  if (over.size === 0) return;
+  for (const one of await mintedFor(genome, credentials)) if (over.has(`${one.provider} ${one.id}`)) await one.revoke();
 }

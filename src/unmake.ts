@@ -5,12 +5,16 @@ import type { TaggedMachine } from '../stacks/machines/machine.ts';
 import { stackName } from '../stacks/names.ts';
 import { dnsProvider } from '../stacks/records/index.ts';
 import { dnsOf } from './decide/dns.ts';
+import { unmint } from './endowments.ts';
 import { CellError } from './errors.ts';
 import { credentialsOf, engineOf, type Here, lineageOf } from './here.ts';
 import { mended } from './mended.ts';
 import type { BirthId, Cell } from './model.ts';
 
-/** Destroys the machine of a birth. Gone already is fine; when this returns, nothing of it runs. */
+/**
+ * Destroys the machine of a birth, and takes its credentials back. Gone already is fine; when this returns, nothing of it
+ * runs.
+ */
 export async function unmake(here: Here, genome: Genome, birth: BirthId): Promise<void> {
   const stack = stackName(genome.organism, birth, 'body');
   const engines = new Set(Object.values(genome.clouds).map((gene) => computeProvider(gene.provider).engine));
@@ -22,9 +26,10 @@ export async function unmake(here: Here, genome: Genome, birth: BirthId): Promis
   const unsure = (address: string | null, cells: readonly Cell[]) =>
     cells.some((cell) => cell.birth === birth && cell.reach.address === address);
   await removeMachines(here, genome, (machine) => machine.birth === birth, unsure);
+  await unmint(here, genome, birth);
 }
 
-/** Destroys machines that a dead cell had begun to make and told nobody of. Gives their births. */
+/** Destroys machines that a dead cell had begun to make and told nobody of, as `unmake` does. Gives their births. */
 export async function unmakeUnknown(
   here: Here,
   genome: Genome,
@@ -35,7 +40,9 @@ export async function unmakeUnknown(
   const unsure = (address: string | null, cells: readonly Cell[]) =>
     !cells.some((cell) => known.has(cell.birth) && cell.reach.address === address);
   const wanted = ({ parent, birth }: TaggedMachine) => parent === maker && birth !== null && !known.has(birth);
-  return removeMachines(here, genome, wanted, unsure);
+  const births = await removeMachines(here, genome, wanted, unsure);
+  for (const birth of births) await unmint(here, genome, birth);
+  return births;
 }
 
 /**

@@ -4,6 +4,8 @@ import type { Genome } from '../schema.ts';
 import { formatDuration } from '../units.ts';
 import type { Report } from './complaint.ts';
 
+const HOUR_MS = 3_600_000;
+
 export function checkTimers(genome: Genome, report: Report): void {
   checkHealing(genome, report);
   checkRhythm(genome, report);
@@ -38,6 +40,7 @@ export function checkTimers(genome: Genome, report: Report): void {
       });
     }
   }
+  checkCredentials(genome, report);
   const { heartbeat, schedule } = genome.body;
   if (schedule === 'cron' && heartbeat > 0 && cronFields(heartbeat) === null) {
     report({
@@ -49,6 +52,20 @@ export function checkTimers(genome: Genome, report: Report): void {
       because: [['body', 'heartbeat']],
     });
   }
+}
+
+/** A third of a credential's life is for whoever cannot be reached at once: an hour's, or some beats, at least. */
+function checkCredentials(genome: Genome, report: Report): void {
+  const least = Math.max(HOUR_MS, 10 * genome.body.heartbeat);
+  if (genome.credentials.lifetime >= least) return;
+  report({
+    code: 'credentials-too-short',
+    at: ['credentials', 'lifetime'],
+    message: `credentials of ${formatDuration(genome.credentials.lifetime)} would end before a cell that was away gets others`,
+    expected: `at least ${formatDuration(least)}`,
+    suggestion: '7d',
+    because: [['body', 'heartbeat']],
+  });
 }
 
 function checkHealing(genome: Genome, report: Report): void {

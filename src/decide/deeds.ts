@@ -67,6 +67,21 @@ function perform(draft: Draft, entry: Entry): Verdict {
       if (!isChild(draft, by, deed.child)) return wrong(`${deed.child} is not its child`);
       d.patch(draft, deed.child, { weaned: true });
       return 'done';
+    case 'endow':
+      if (!isChild(draft, by, deed.child)) return wrong(`${deed.child} is not its child`);
+      endow(draft, deed.child, ({ given, ...rest }) => ({ ...rest, given: Math.max(given, deed.generation) }));
+      return 'done';
+    case 'endowed':
+      // Its parent's word may be heard later, or never: a feed waits for no credentials.
+      endow(draft, by, ({ given, taken }) => ({
+        given: Math.max(given, deed.generation),
+        taken: Math.max(taken, deed.generation),
+        lacks: null,
+      }));
+      return 'done';
+    case 'lack':
+      endow(draft, by, (before) => ({ ...before, lacks: deed.why }));
+      return 'done';
     case 'wilt':
       if (by === draft.seederId) return wrong('a seeder does not wilt');
       d.patch(draft, by, { state: 'wilting' });
@@ -236,6 +251,13 @@ function entrust(draft: Draft, by: CellId, deed: Of<'entrust'>): Verdict {
 
 function isChild(draft: Draft, by: CellId, child: CellId): boolean {
   return draft.cells[child]?.parent === by;
+}
+
+type Endowment = NonNullable<Cell['endowment']>;
+
+function endow(draft: Draft, id: CellId, change: (before: Endowment) => Endowment): void {
+  const before = draft.cells[id]?.endowment ?? { given: 1, taken: 1, lacks: null };
+  d.patch(draft, id, { endowment: change(before) });
 }
 
 function farewell(draft: Draft, by: CellId): Verdict {

@@ -94,12 +94,17 @@ export function subjectOf(entry: Entry): string {
     case 'weaned':
     case 'bury':
       return `${deed.kind}: ${nameOf(deed.child)} by ${by}`;
+    case 'endow':
+      return `endow: ${nameOf(deed.child)} by ${by}, generation ${deed.generation}`;
+    case 'endowed':
+      return `endowed: ${by}, generation ${deed.generation}`;
     case 'fence':
       return `fence: ${nameOf(deed.child)} by ${by}${said(deed.why)}`;
     case 'order':
       return `order: ${nameOf(deed.wilt)} shall wilt, by ${by}${said(deed.why)}`;
     case 'farewell':
       return `farewell: ${by}`;
+    case 'lack':
     case 'wilt':
     case 'freeze':
     case 'thaw':

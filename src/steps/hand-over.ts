@@ -1,4 +1,4 @@
-/** Steps 5 and 6 of mitosis: what a function needs goes to the child, and then the function itself. */
+/** Steps 6 and 7 of mitosis: what a function needs goes to the child, and then the function itself. */
 import { longestTtl } from '../decide/dns.ts';
 import { aliveDuring } from '../dumps.ts';
 import type { Remote } from '../effects/ssh.ts';
@@ -11,7 +11,7 @@ import type { Mitosis, Parent } from '../saga.ts';
 import { approach } from './approach.ts';
 import { childOf } from './imprint.ts';
 
-/** 5: sources and settings, certificates, and the data once over, while everything still runs here. */
+/** 6: sources and settings, certificates, and the data once over, while everything still runs here. */
 export async function prepare(parent: Parent, saga: Mitosis): Promise<void> {
   const remote = await parent.reachChild(saga);
   const certificates = await parent.donor.certificates(saga.functions);
@@ -26,7 +26,7 @@ export async function prepare(parent: Parent, saga: Mitosis): Promise<void> {
 }
 
 /**
- * 6: the functions change their home. Delegated by a cell: one after the other, stopped here before it starts there, so
+ * 7: the functions change their home. Delegated by a cell: one after the other, stopped here before it starts there, so
  * that there are never two, and requests wait meanwhile. Replicated, or from a seeder: started there all at once, for
  * they may need each other to be healthy.
  */

@@ -1,7 +1,5 @@
-/** Steps 3 and 4 of mitosis: a blank machine becomes a cell, and the organism hears of it. */
+/** Steps 3 and 5 of mitosis: a blank machine becomes a cell, and the organism hears of it. */
 import { basename } from 'node:path';
-import type { Genome } from '../../genome/schema.ts';
-import { dnsFor } from '../decide/dns.ts';
 import {
   type Artefact,
   cliArtefact,
@@ -25,13 +23,13 @@ import type { Remote } from '../effects/ssh.ts';
 import { encrypt } from '../effects/vault.ts';
 import { CellError } from '../errors.ts';
 import { hand } from '../hand.ts';
-import type { Credentials } from '../here.ts';
 import { layout } from '../layout.ts';
 import { PACKAGES_TIMEOUT_MS } from '../limits.ts';
 import { uniqueName } from '../memory/names.ts';
-import type { Birth, FunctionName } from '../model.ts';
+import type { Birth } from '../model.ts';
 import type { Inheritance, Mitosis, Parent, Stem } from '../saga.ts';
 import { bodyPlan, exportBody } from './body.ts';
+import { endowment } from './endow.ts';
 
 /** The artefacts of a cell on a machine: what runs there from now on, and how much was sent. */
 export interface Furnished {
@@ -138,6 +136,7 @@ export async function imprint(parent: Parent, saga: Mitosis): Promise<void> {
     reach: remote.reach,
     cloud: saga.cloud,
   };
+  saga.addresses = first.addresses;
 }
 
 export function childOf(saga: Mitosis): Birth {
@@ -145,7 +144,7 @@ export function childOf(saga: Mitosis): Birth {
   return saga.child;
 }
 
-/** 4: announced with its budget and its body's checkpoint, then let in, told why it exists, and left to beat. */
+/** 5: announced with its budget and its body's checkpoint, then let in, told why it exists, and left to beat. */
 export async function announce(parent: Parent, saga: Mitosis): Promise<void> {
   const child = childOf(saga);
   const before = await parent.lineage();
@@ -168,6 +167,8 @@ export async function announce(parent: Parent, saga: Mitosis): Promise<void> {
   await parent.sync(child);
   await hand(remote, 'hatch', { parent: parent.id, birth: saga.birth, inheritance: await inheritance(parent, saga) });
   await parent.sync(child);
+  // It has them now, and here they are of no use.
+  delete saga.endowment;
 }
 
 /** Whom the child lets in for a first sync: it has no lineage yet to know anybody from. */
@@ -176,24 +177,12 @@ async function introduction(parent: Parent): Promise<{ readonly peerKey: string 
   return { peerKey: lineage.cells[parent.id]?.key ?? lineage.seeder.key };
 }
 
-/** Least authority: no budget, no compute credential; no domain, no DNS credential; only its own functions' secrets. */
-export async function inheritance(parent: Parent, saga: Pick<Mitosis, 'functions' | 'budget'>): Promise<Inheritance> {
-  const [credentials, secrets] = await Promise.all([parent.credentials(), parent.secrets()]);
+/** Least authority: credentials that were minted for it, and the secrets of its own functions. */
+async function inheritance(parent: Parent, saga: Mitosis): Promise<Inheritance> {
+  const secrets = await parent.secrets();
+  const credentials = saga.endowment ?? (await endowment(parent, saga));
   return {
-    compute: saga.budget > 0 ? credentials.compute : null,
-    dns: saga.budget > 0 ? credentials.dns : spokenBy(parent.genome, saga.functions, credentials.dns),
+    ...credentials,
     secrets: Object.fromEntries(saga.functions.flatMap((name) => (secrets[name] ? [[name, secrets[name]]] : []))),
   };
-}
-
-/** The credentials of those who answer for a domain of these functions; null without any. */
-function spokenBy(
-  genome: Genome,
-  functions: readonly FunctionName[],
-  credentials: Credentials['dns'],
-): Credentials['dns'] {
-  const domains = functions.flatMap((name) => genome.functions[name]?.domain ?? []);
-  const names = new Set(domains.flatMap((domain) => dnsFor(genome, domain)).map(({ name }) => name));
-  const own = Object.entries(credentials ?? {}).filter(([name]) => names.has(name));
-  return own.length === 0 ? null : Object.fromEntries(own);
 }

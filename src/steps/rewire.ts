@@ -1,4 +1,4 @@
-/** Steps 7 to 9 of mitosis: the world is told, the door is closed, the old way is given up. */
+/** Steps 8 to 10 of mitosis: the world is told, the door is closed, the old way is given up. */
 import { isIPv6 } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dnsProvider } from '../../stacks/records/index.ts';
@@ -11,7 +11,7 @@ import type { Mitosis, Parent } from '../saga.ts';
 import { bodyPlan, exportBody } from './body.ts';
 import { childOf } from './imprint.ts';
 
-/** 7: first the child's records, seen by a resolver; then our own, so that no name is ever without an address. */
+/** 8: first the child's records, seen by a resolver; then our own, so that no name is ever without an address. */
 export async function rewire(parent: Parent, saga: Mitosis): Promise<void> {
   const child = childOf(saga);
   await hand(await parent.reachChild(saga), 'speak', {});
@@ -43,7 +43,7 @@ function notSeen(name: string, address: string, answers: readonly string[]): Cel
   });
 }
 
-/** 8: the imprint key goes, and that it is gone is tried. The first cell gets its own body's stack on the way. */
+/** 9: the imprint key goes, and that it is gone is tried. The first cell gets its own body's stack on the way. */
 export async function close(parent: Parent, saga: Mitosis): Promise<{ readonly goOnAt: number }> {
   const child = childOf(saga);
   const lineage = await parent.lineage();
@@ -79,7 +79,7 @@ async function entrust(parent: Parent, saga: Mitosis): Promise<void> {
   await engine.forget(plan.name);
 }
 
-/** 9: the TTL has passed, nobody comes to the old address any more. */
+/** 10: the TTL has passed, nobody comes to the old address any more. */
 export async function settle(parent: Parent, saga: Mitosis): Promise<void> {
   if (saga.mode !== 'delegate') return;
   for (const name of saga.functions) await parent.donor.forget(name);

@@ -122,6 +122,21 @@ export const awsAttenuator: Attenuator = {
       await unlessGone(() => iam.send(new DeleteRoleCommand({ RoleName: id })));
     });
   },
+
+  async forget(organism, credential) {
+    const own = awsCredential(credential);
+    await asking(own, async () => {
+      const { iam } = await clients(own);
+      const { DeletePolicyCommand, paginateListPolicies } = await import('@aws-sdk/client-iam');
+      const where = { PathPrefix: pathOf(organism), Scope: 'Local' } as const;
+      for await (const { Policies = [] } of paginateListPolicies({ client: iam }, where)) {
+        for (const { Arn: PolicyArn } of Policies) {
+          await dropVersions(iam, PolicyArn ?? '');
+          await unlessGone(() => iam.send(new DeletePolicyCommand({ PolicyArn })));
+        }
+      }
+    });
+  },
 };
 
 /** Who a laptop's keys belong to, and whether they can do what minting takes, as far as that can be asked. */
@@ -163,8 +178,7 @@ async function whoAmI(sts: STSClient): Promise<{ readonly account: Account; read
 
 /** 1: made once; a later genome's replaces what it says. */
 async function ensureBoundary(iam: IAMClient, account: Account, need: CredentialNeed): Promise<string> {
-  const { CreatePolicyCommand, CreatePolicyVersionCommand, DeletePolicyVersionCommand, ListPolicyVersionsCommand } =
-    await import('@aws-sdk/client-iam');
+  const { CreatePolicyCommand, CreatePolicyVersionCommand } = await import('@aws-sdk/client-iam');
   const PolicyArn = boundaryArn(account, need);
   const PolicyDocument = JSON.stringify(boundaryPolicy(account, need));
   try {
@@ -172,15 +186,20 @@ async function ensureBoundary(iam: IAMClient, account: Account, need: Credential
       new CreatePolicyCommand({ PolicyName: boundaryName(need), Path: pathOf(need.organism), PolicyDocument }),
     );
   } catch (error) {
-    if (nameOf(error) !== 'EntityAlreadyExistsException' && nameOf(error) !== 'EntityAlreadyExists') throw error;
-    // A policy has five versions at most.
-    const { Versions = [] } = await iam.send(new ListPolicyVersionsCommand({ PolicyArn }));
-    for (const { VersionId, IsDefaultVersion } of Versions) {
-      if (IsDefaultVersion !== true) await iam.send(new DeletePolicyVersionCommand({ PolicyArn, VersionId }));
-    }
+    if (!/^EntityAlreadyExists/.test(nameOf(error))) throw error;
+    await dropVersions(iam, PolicyArn);
     await iam.send(new CreatePolicyVersionCommand({ PolicyArn, PolicyDocument, SetAsDefault: true }));
   }
   return PolicyArn;
+}
+
+/** All but the one in use: a policy has five at most, and is deleted with none beside it. */
+async function dropVersions(iam: IAMClient, PolicyArn: string): Promise<void> {
+  const { DeletePolicyVersionCommand, ListPolicyVersionsCommand } = await import('@aws-sdk/client-iam');
+  const { Versions = [] } = await iam.send(new ListPolicyVersionsCommand({ PolicyArn }));
+  for (const { VersionId, IsDefaultVersion } of Versions) {
+    if (IsDefaultVersion !== true) await iam.send(new DeletePolicyVersionCommand({ PolicyArn, VersionId }));
+  }
 }
 
 /** 2: what an attempt that was cut off left is taken up, and says from now on whose it is and until when. */

@@ -75,6 +75,8 @@ export interface Attenuator {
    * and `until` stay what they are.
    */
   renew?(credential: Json, now: number): Promise<Required<Pick<Minted, 'credential' | 'lapses'>>>;
+  /** Removes what it keeps at the provider beside credentials, once the organism is gone. */
+  forget?(organism: string, credential: Json): Promise<void>;
 }
 
 /** What was found of a credential that a laptop starts with: how to mend it, where it is too little or too much. */

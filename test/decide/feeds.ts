@@ -4,7 +4,7 @@
  *
  *   S genesis 4 web,db     S reserve a     S birth A 3     A born S     S give web A     A return web S
  *   A drop web   A entrust a.body S   S weaned A   A wilt   A farewell   S bury A   S fence A 2   S order A
- *   A freeze @12   A thaw   S abandon a
+ *   A freeze @12   A thaw   S abandon a   S endow A 2   A endowed 2   A lack
  */
 import type { Feeds } from '../../src/decide/lineage.ts';
 import type { Birth, CellId, Deed, Entry } from '../../src/model.ts';
@@ -50,6 +50,12 @@ export function deed(author: CellId, kind: string, one = '', two = ''): Deed {
     case 'weaned':
     case 'bury':
       return { kind, child: one };
+    case 'endow':
+      return { kind, child: one, generation: Number(two || '2') };
+    case 'endowed':
+      return { kind, generation: Number(one || '2') };
+    case 'lack':
+      return { kind, why: 'it was revoked' };
     case 'wilt':
       return { kind, why: '' };
     case 'farewell':

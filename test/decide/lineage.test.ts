@@ -290,7 +290,16 @@ describe('the same feeds give the same lineage, however they arrive', () => {
         id,
       ),
       fc.tuple(fc.constantFrom('weaned', 'bury', 'order'), id),
-      fc.tuple(fc.constantFrom('wilt', 'farewell', 'freeze', 'thaw')),
+      fc.tuple(
+        fc.constant('endow'),
+        id,
+        number.map((one) => `${Number(one) + 1}`),
+      ),
+      fc.tuple(
+        fc.constant('endowed'),
+        number.map((one) => `${Number(one) + 1}`),
+      ),
+      fc.tuple(fc.constantFrom('wilt', 'farewell', 'freeze', 'thaw', 'lack')),
     );
     const feed = (author: string) =>
       fc
