@@ -1,6 +1,6 @@
 /** The part of the schema that says where machines are rented: clouds with an API, by region and size. */
 import { z } from 'zod';
-import { d, money, secretSource } from './words.ts';
+import { d, mint, money, secretSource } from './words.ts';
 
 const word = (expected: string) => z.string().regex(/^[a-z0-9][a-z0-9.-]*$/, `expected ${expected}`);
 
@@ -41,6 +41,7 @@ export const linodeCloud = z.strictObject({
     .default('linode/debian13')
     .meta(d('The image machines start from; it needs cloud-init')),
   credentials: secretSource.meta(d('A personal access token: env:NAME, file:PATH or command:LINE')),
+  mint,
   ...rented,
 });
 
@@ -72,5 +73,6 @@ export const awsCloud = z.strictObject({
   credentials: secretSource.meta(
     d('Keys as `aws configure export-credentials` prints them: command:LINE, file:PATH or env:NAME'),
   ),
+  mint,
   ...rented,
 });

@@ -81,5 +81,11 @@ export const secretSource = z
   .string()
   .regex(/^(?:env:[A-Z_][A-Z0-9_]*|file:.+|command:.+)$/, 'expected env:NAME, file:PATH or command:LINE');
 
+/** Of providers that mint credentials. */
+export const mint = z
+  .boolean()
+  .default(true)
+  .meta({ description: 'Each cell gets a credential of its own, minted with this one; false: they all get this one' });
+
 /** What editors show for a field. */
 export const d = (description: string) => ({ description });

@@ -8,7 +8,7 @@
  */
 import type { CredentialNeed, Holder } from './credential.ts';
 
-/** The tag that machines, and what belongs to them, carry. */
+/** The tag that machines, and what belongs to them, carry (stacks/machines/aws.ts). */
 export const ORGANISM_TAG = 'cell:organism';
 
 type Condition = Readonly<Record<string, Readonly<Record<string, string | readonly string[]>>>>;
@@ -112,27 +112,23 @@ function machines({ partition, id }: Account, { organism, region }: CredentialNe
   const inRegion = { StringEquals: { 'aws:RequestedRegion': there } };
   const tagged = { StringEquals: { 'aws:RequestedRegion': there, [`aws:ResourceTag/${ORGANISM_TAG}`]: organism } };
   const tagging = { StringEquals: { 'aws:RequestedRegion': there, [`aws:RequestTag/${ORGANISM_TAG}`]: organism } };
-  const makes = ['RunInstances', 'CreateSecurityGroup', 'ImportKeyPair'];
+  const makes = ['RunInstances', 'CreateSecurityGroup'];
   return [
     allow('Look', ['ec2:Describe*'], ['*'], inRegion),
-    allow('LookForImage', ['ssm:GetParameters'], [`arn:${partition}:ssm:${there}::parameter/aws/service/debian/*`]),
+    // By this parameter Debian names its newest image, which EC2 reads for whoever makes a machine of it.
+    allow('LookUpImage', ['ssm:GetParameters'], [`arn:${partition}:ssm:${there}::parameter/aws/service/debian/*`]),
     allow('Make', ['ec2:RunInstances'], [arn('instance')], tagging),
     allow(
       'MakeOf',
       ['ec2:RunInstances'],
       [
-        ...['key-pair', 'network-interface', 'security-group', 'subnet', 'volume'].map(arn),
+        ...['network-interface', 'security-group', 'subnet', 'volume'].map(arn),
         `arn:${partition}:ec2:${there}::image/*`,
       ],
       inRegion,
     ),
-    allow(
-      'MakeDoors',
-      makes.slice(1).map((name) => `ec2:${name}`),
-      ['security-group', 'key-pair'].map(arn),
-      tagging,
-    ),
-    allow('MakeDoorsIn', ['ec2:CreateSecurityGroup'], [arn('vpc')], inRegion),
+    allow('MakeDoor', ['ec2:CreateSecurityGroup'], [arn('security-group')], tagging),
+    allow('MakeDoorIn', ['ec2:CreateSecurityGroup'], [arn('vpc')], inRegion),
     allow('TagWhatIsMade', ['ec2:CreateTags'], [arn('*')], {
       StringEquals: { ...tagging.StringEquals, 'ec2:CreateAction': makes },
     }),
@@ -141,8 +137,9 @@ function machines({ partition, id }: Account, { organism, region }: CredentialNe
       [
         'ec2:AuthorizeSecurityGroupEgress',
         'ec2:AuthorizeSecurityGroupIngress',
-        'ec2:DeleteKeyPair',
+        'ec2:CreateTags',
         'ec2:DeleteSecurityGroup',
+        'ec2:DeleteTags',
         'ec2:ModifyInstanceAttribute',
         'ec2:ModifyInstanceMetadataOptions',
         'ec2:RevokeSecurityGroupEgress',
@@ -151,7 +148,7 @@ function machines({ partition, id }: Account, { organism, region }: CredentialNe
         'ec2:StopInstances',
         'ec2:TerminateInstances',
       ],
-      ['instance', 'key-pair', 'security-group'].map(arn),
+      ['instance', 'network-interface', 'security-group', 'volume'].map(arn),
       tagged,
     ),
   ];

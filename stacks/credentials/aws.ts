@@ -20,6 +20,7 @@ import {
   boundaryArn,
   boundaryName,
   boundaryPolicy,
+  ORGANISM_TAG,
   pathOf,
   roleName,
   rolePolicy,
@@ -223,7 +224,7 @@ async function ensureRole(
         AssumeRolePolicyDocument: trust,
         Description,
         MaxSessionDuration: SESSION_S,
-        Tags: [{ Key: 'cell:organism', Value: need.organism }],
+        Tags: [{ Key: ORGANISM_TAG, Value: need.organism }],
         ...(boundary === undefined ? {} : { PermissionsBoundary: boundary }),
       }),
     );
