@@ -55,6 +55,8 @@ export const MOST_BAKED = 8;
 /** DNS must show a new record within this, or rewiring counts as failed. */
 export const DNS_VISIBLE_MS = 30_000;
 export const DNS_POLL_MS = 250;
+/** Where the servers are not ours, and take longer anyway. */
+export const SLOW_DNS_POLL_MS = 2_000;
 
 /** Concurrent sync sessions of one tick: each is a process, and a small machine has one core. */
 export const SYNC_PARALLEL = 4;

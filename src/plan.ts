@@ -10,6 +10,7 @@ import type { Genome } from '../genome/schema.ts';
 import { formatMoney } from '../genome/units.ts';
 import type { Change } from '../stacks/engines/engine.ts';
 import { computeProvider } from '../stacks/machines/index.ts';
+import { dnsProvider } from '../stacks/records/index.ts';
 import { dnsOf } from './decide/dns.ts';
 import { stemsOf } from './decide/slots.ts';
 import { genomeOf, type Here, hasHome, lineageOf, openHome } from './here.ts';
@@ -92,7 +93,11 @@ async function firstStacks(home: string, genome: Genome, grown: Here | null): Pr
   const who = grown === null ? first : { ...first, parent: grown.identity.id };
   // A preview checks inputs as `up` does, so they have to be real: these keys and this address are for nothing else.
   const bindings = {
-    values: { imprintKey: (begun?.imprintKey ?? keyPair()).publicKey, address: DOCUMENTATION_ADDRESS },
+    values: {
+      ...Object.assign({}, ...dnsOf(genome).map(({ gene }) => dnsProvider(gene.provider).samples ?? {})),
+      imprintKey: (begun?.imprintKey ?? keyPair()).publicKey,
+      address: DOCUMENTATION_ADDRESS,
+    },
     secrets: { hostKey: (begun?.firstHostKey ?? keyPair()).privateKey },
   };
   const stacks: StackChanges[] = [];

@@ -10,11 +10,11 @@ import type { Genome } from '../genome/schema.ts';
 import { parseStackName, stackName, voiceName } from '../stacks/names.ts';
 import { dnsProvider } from '../stacks/records/index.ts';
 import type { StackPlan } from '../stacks/stack.ts';
-import { dnsOf } from './decide/dns.ts';
+import { dnsFor, dnsOf, ONLY } from './decide/dns.ts';
 import { readJson, writeAtomic } from './effects/files.ts';
-import { engineOf, genomeOf, type Here, lineageOf } from './here.ts';
+import { credentialsOf, engineOf, genomeOf, type Here, lineageOf } from './here.ts';
 import { mended } from './mended.ts';
-import type { Cell } from './model.ts';
+import type { Cell, FunctionName } from './model.ts';
 import { change, hush, trafficOf } from './traffic.ts';
 import { unspeak } from './unmake.ts';
 
@@ -49,22 +49,23 @@ export async function speak(here: Here): Promise<number> {
   });
   const over = Object.keys(said).filter((name) => !plans.some((plan) => plan.name === name));
   if (due.length === 0 && over.length === 0) return 0;
+  const mouth: Mouth = { here, genome, self, published: traffic.published };
   const attempts: (() => Promise<number>)[] = [
     ...due.map(({ plan, hash }) => async () => {
-      const changed = await bring(here, genome, self, plan);
+      const changed = await bring(mouth, plan, functions);
       said = { ...said, [plan.name]: hash };
       return changed;
     }),
     ...over.map((name) => async () => {
-      const changed = await end(here, genome, self, name);
+      const changed = await end(mouth, name);
+      await untilGone(mouth, parseStackName(name)?.dns, []);
       said = Object.fromEntries(Object.entries(said).filter(([other]) => other !== name));
       return changed;
     }),
   ];
   // A provider that is down keeps nobody from speaking at the others.
   const changed = await each(attempts, () => keep(here, said));
-  const published = functions.flatMap((name) => genome.functions[name]?.domain ?? []);
-  await change(here, () => ({ published: plans.length === 0 ? [] : published }));
+  await change(here, () => ({ published: domainsOf(genome, functions) }));
   return changed;
 }
 
@@ -78,11 +79,13 @@ export async function silence(here: Here): Promise<void> {
   // A stack that nobody remembers may be there all the same; only to look for it no Pulumi is needed.
   const light = dnsOf(genome).filter(({ gene }) => dnsProvider(gene.provider).engine === 'embedded');
   const names = [...Object.keys(said), ...light.map(({ name }) => voiceName(lineage.organism, self.birth, name))];
+  const mouth: Mouth = { here, genome, self, published: (await trafficOf(here)).published };
   await each(
-    [...new Set(names)].map((name) => async () => end(here, genome, self, name)),
+    [...new Set(names)].map((name) => async () => end(mouth, name)),
     async () => {},
   );
   await unspeak(here, genome, self.birth);
+  for (const { name } of dnsOf(genome)) await untilGone(mouth, name, []);
   await change(here, () => ({ published: [] }));
   await keep(here, {});
 }
@@ -108,27 +111,55 @@ async function each(attempts: readonly (() => Promise<number>)[], after: () => P
   return sum;
 }
 
+/** Who speaks. `published`: the domains that its records may name. */
+interface Mouth {
+  readonly here: Here;
+  readonly genome: Genome;
+  readonly self: Cell;
+  readonly published: readonly string[];
+}
+
+const domainsOf = (genome: Genome, functions: readonly FunctionName[]) =>
+  functions.flatMap((name) => genome.functions[name]?.domain ?? []);
+
+const isSpokenAt = (genome: Genome, domain: string, place: string) =>
+  dnsFor(genome, domain).some(({ name }) => name === place);
+
 /** Makes the records of one stack what its plan says. */
-async function bring(here: Here, genome: Genome, self: Cell, plan: StackPlan): Promise<number> {
-  const engine = await engineOf(here, plan.engine, genome, plan.place);
-  const work = () => engine.up(plan, { values: { address: self.reach.address } });
-  // Without its checkpoint the stack knows of no record that is to go.
-  const { changes } = await mended(engine, plan.name, here.log, work, () =>
-    unspeak(here, genome, self.birth, plan.place),
+async function bring(mouth: Mouth, plan: StackPlan, functions: readonly FunctionName[]): Promise<number> {
+  const { here, genome, self } = mouth;
+  const place = plan.place ?? ONLY;
+  const dns = dnsOf(genome).find(({ name }) => name === place);
+  if (dns === undefined) throw new Error(`a voice speaks at ${place}, which the genome does not have`);
+  const provider = dnsProvider(dns.gene.provider);
+  const credential = (await credentialsOf(here)).dns?.[place] ?? null;
+  const { address } = self.reach;
+  const domains = domainsOf(genome, functions).filter((domain) => isSpokenAt(genome, domain, place));
+  const need = { organism: genome.organism, birth: self.birth, zone: dns.zone, domains };
+  await provider.clear?.(need, credential);
+  const engine = await engineOf(here, plan.engine, genome, place);
+  const values = { address, ...(credential === null ? {} : provider.values?.(credential)) };
+  const { changes, outputs } = await mended(
+    engine,
+    plan.name,
+    here.log,
+    () => engine.up(plan, { values }),
+    // Without its checkpoint the stack knows of no record that is to go.
+    () => unspeak(here, genome, self.birth, place),
   );
+  const kept = Object.values(outputs).flatMap(({ id }) => (typeof id === 'string' ? [id] : []));
+  await provider.tidy?.(need, new Set(kept), credential);
+  await untilGone(mouth, place, domains);
   return changes.filter((one) => one.operation !== 'same').length;
 }
 
 /** Takes the records of one stack away, and the stack. */
-async function end(here: Here, genome: Genome, self: Cell, name: string): Promise<number> {
+async function end(mouth: Mouth, name: string): Promise<number> {
+  const { here, genome, self } = mouth;
   const place = parseStackName(name)?.dns;
   const dns = dnsOf(genome).find((one) => one.name === place);
-  const engine = await engineOf(
-    here,
-    dns === undefined ? 'embedded' : dnsProvider(dns.gene.provider).engine,
-    genome,
-    place,
-  );
+  const kind = dns === undefined ? 'embedded' : dnsProvider(dns.gene.provider).engine;
+  const engine = await engineOf(here, kind, genome, place);
   const { changes } = await mended(
     engine,
     name,
@@ -137,4 +168,14 @@ async function end(here: Here, genome: Genome, self: Cell, name: string): Promis
     () => unspeak(here, genome, self.birth, place),
   );
   return changes.filter((one) => one.operation !== 'same').length;
+}
+
+/** Who is sent here is counted by TTLs from now on, so now has to be true at every server of the zone. */
+async function untilGone(mouth: Mouth, place: string | undefined, domains: readonly string[]): Promise<void> {
+  const { here, genome, self, published } = mouth;
+  const dns = dnsOf(genome).find(({ name }) => name === place);
+  const credential = (await credentialsOf(here)).dns?.[place ?? ''];
+  if (dns === undefined || credential === undefined) return;
+  const left = published.filter((domain) => !domains.includes(domain) && isSpokenAt(genome, domain, dns.name));
+  if (left.length > 0) await dnsProvider(dns.gene.provider).gone?.(left, [self.reach.address], credential);
 }

@@ -1,6 +1,7 @@
 /**
  * Forms: how a value is written once its holes are filled, where a provider wants it otherwise than it is said in a plan.
  */
+import { isIPv6 } from 'node:net';
 import type { Json } from './stack.ts';
 
 type Write = (value: Json) => Json;
@@ -8,6 +9,10 @@ type Write = (value: Json) => Json;
 const FORMS: Readonly<Record<string, Write>> = {
   /** Ids are texts, and some providers take those of others as numbers. */
   $number: Number,
+  /** Parts of a text, one after the other. */
+  $text: (value) => (value as readonly Json[]).map(String).join(''),
+  /** The type of the record that says an address. */
+  $recordType: (value) => (isIPv6(String(value)) ? 'AAAA' : 'A'),
   $base64: (value) => Buffer.from(String(value)).toString('base64'),
   /** For cloud-init, whose YAML has all of JSON in it. */
   $cloudConfig: (value) => `#cloud-config\n${JSON.stringify(value, null, 1)}\n`,

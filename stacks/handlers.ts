@@ -15,6 +15,7 @@ const OURS: Readonly<Record<string, () => Promise<ResourceHandler>>> = {
   'cell:local:Machine': async () => (await import('./machines/local.handler.ts')).machineHandler,
   'cell:hosts:Machine': async () => (await import('./machines/hosts.handler.ts')).machineHandler,
   'cell:rfc2136:Record': async () => (await import('./records/rfc2136.handler.ts')).recordHandler,
+  'cell:cloudflare:Records': async () => (await import('./records/cloudflare.handler.ts')).recordsHandler,
   'cell:nspawn:Machine': async () => (await import('./machines/nspawn.handler.ts')).machineHandler,
   'cell:local:Record': async () => (await import('./records/local.handler.ts')).recordHandler,
 };

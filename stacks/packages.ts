@@ -51,12 +51,15 @@ export type ResourceClass = new (name: string, inputs: object, options: CustomRe
 
 /** One file of a package each: a whole one takes seconds to load. A new resource is a line here. */
 const CLASSES: Readonly<Record<string, () => Promise<unknown>>> = {
+  'aws:route53/record:Record': async () => (await import('@pulumi/aws/route53/record.js')).Record,
   'aws:ec2/instance:Instance': async () => (await import('@pulumi/aws/ec2/instance.js')).Instance,
   'aws:ec2/securityGroup:SecurityGroup': async () => (await import('@pulumi/aws/ec2/securityGroup.js')).SecurityGroup,
+  'digitalocean:index/dnsRecord:DnsRecord': async () => (await import('@pulumi/digitalocean/dnsRecord.js')).DnsRecord,
   'digitalocean:index/droplet:Droplet': async () => (await import('@pulumi/digitalocean/droplet.js')).Droplet,
   'digitalocean:index/firewall:Firewall': async () => (await import('@pulumi/digitalocean/firewall.js')).Firewall,
   'digitalocean:index/sshKey:SshKey': async () => (await import('@pulumi/digitalocean/sshKey.js')).SshKey,
   'digitalocean:index/tag:Tag': async () => (await import('@pulumi/digitalocean/tag.js')).Tag,
+  'linode:index/domainRecord:DomainRecord': async () => (await import('@pulumi/linode/domainRecord.js')).DomainRecord,
   'linode:index/firewall:Firewall': async () => (await import('@pulumi/linode/firewall.js')).Firewall,
   'linode:index/instance:Instance': async () => (await import('@pulumi/linode/instance.js')).Instance,
 };

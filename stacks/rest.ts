@@ -66,7 +66,7 @@ export function rest(options: RestOptions): Rest {
   };
 }
 
-type Outcome =
+export type Outcome =
   | { readonly status: number; readonly text: string; readonly headers: Headers }
   | { readonly broken: unknown };
 
@@ -91,7 +91,7 @@ async function once({ base, token, timeoutMs }: RestOptions, method: Method, pat
 }
 
 /** How long to wait before the same again, or null. */
-function patience(outcome: Outcome, method: Method, attempt: number): number | null {
+export function patience(outcome: Outcome, method: Method, attempt: number): number | null {
   const usual = PAUSE_MS * 2 ** (attempt - 1);
   if ('broken' in outcome) return method === 'POST' ? null : usual;
   if (outcome.status === 429) {

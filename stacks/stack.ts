@@ -3,7 +3,7 @@
  *
  * Two kinds of holes are filled when it is run, so that compiling stays pure and prints no secret:
  * `{$secret: NAME}` (from `Bindings.secrets`, marked secret) and `{$value: NAME}` (from `Bindings.values`). What has holes
- * may be written in another form once they are filled: `{$number: …}`, `{$base64: …}`, `{$cloudConfig: …}` (forms.ts).
+ * may be written in another form once they are filled: `{$number: …}`, `{$base64: …}`, `{$text: …}` (forms.ts).
  */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 

@@ -1,7 +1,9 @@
 /** Who answers for the names: domains that somebody answers for, providers that are reached, TTLs that they can say. */
 import { type Dns, dnsOf, isInZone, isUnnamed } from '../../src/decide/dns.ts';
+import type { DnsGene } from '../dns.ts';
 import type { Path } from '../finding.ts';
 import type { Genome } from '../schema.ts';
+import { formatDuration } from '../units.ts';
 import type { Report } from './complaint.ts';
 
 /** Where a provider stands in the genome. */
@@ -48,13 +50,55 @@ function checkDomains(genome: Genome, report: Report): void {
   }
 }
 
+/** What Linode keeps; another one it would round up. Seconds. */
+const LINODE_TTLS = [
+  ...[30, 120, 300, 3_600, 7_200, 14_400, 28_800, 57_600, 86_400, 172_800, 345_600, 604_800, 1_209_600, 2_419_200],
+];
+
+/** What a provider takes: nothing to say, or in words what would be right, and the closest of it. Seconds. */
+function ttlTaken(gene: DnsGene, seconds: number): null | { readonly expected: string; readonly closest: number } {
+  const written = (some: number) => formatDuration(some * 1000);
+  if (gene.provider === 'cloudflare') {
+    const [lowest, highest] = [gene.enterprise ? 30 : 60, 86_400];
+    if (seconds >= lowest && seconds <= highest) return null;
+    const unless = gene.enterprise ? '' : ' (from 30s with an Enterprise plan: `enterprise: true`)';
+    const expected = `${written(lowest)} to ${written(highest)}${unless}`;
+    return { expected, closest: Math.min(highest, Math.max(lowest, seconds)) };
+  }
+  if (gene.provider === 'digitalocean') {
+    return seconds >= 30 ? null : { expected: 'at least 30s', closest: 30 };
+  }
+  if (gene.provider === 'linode') {
+    if (LINODE_TTLS.includes(seconds)) return null;
+    const closest = LINODE_TTLS.filter((step) => step < seconds).at(-1) ?? 30;
+    return { expected: `one of ${LINODE_TTLS.map(written).join(', ')}: another is rounded up`, closest };
+  }
+  return null;
+}
+
 function checkTtl({ gene }: Dns, at: Path, report: Report): void {
-  if (gene.ttl % 1000 === 0) return;
+  const seconds = gene.ttl / 1000;
+  if (!Number.isInteger(seconds)) {
+    report({
+      code: 'ttl-not-whole',
+      at: [...at, 'ttl'],
+      message: 'DNS counts in whole seconds',
+      expected: 'whole seconds, such as 5s',
+    });
+    return;
+  }
+  const taken = ttlTaken(gene, seconds);
+  if (taken === null) return;
   report({
-    code: 'ttl-not-whole',
+    code: 'ttl-not-taken',
     at: [...at, 'ttl'],
-    message: 'DNS counts in whole seconds',
-    expected: 'whole seconds, such as 5s',
+    message: `${gene.provider} takes no TTL of ${formatDuration(gene.ttl)}`,
+    expected: taken.expected,
+    suggestion: formatDuration(taken.closest * 1000),
+    because: [
+      [...at, 'provider'],
+      [...at, 'enterprise'],
+    ],
   });
 }
 

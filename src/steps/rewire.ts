@@ -6,7 +6,7 @@ import { dnsFor, longestTtl } from '../decide/dns.ts';
 import { encrypt } from '../effects/vault.ts';
 import { CellError } from '../errors.ts';
 import { hand } from '../hand.ts';
-import { DNS_POLL_MS, DNS_VISIBLE_MS, FORWARD_GRACE_MS } from '../limits.ts';
+import { DNS_POLL_MS, DNS_VISIBLE_MS, FORWARD_GRACE_MS, SLOW_DNS_POLL_MS } from '../limits.ts';
 import type { Mitosis, Parent } from '../saga.ts';
 import { bodyPlan, exportBody } from './body.ts';
 import { childOf } from './imprint.ts';
@@ -23,15 +23,17 @@ export async function rewire(parent: Parent, saga: Mitosis): Promise<void> {
 /** Secondaries of a zone get its changes a moment later: waits for them, for a while. */
 async function seenInDns(parent: Parent, names: readonly string[], address: string): Promise<void> {
   const credentials = await parent.credentials();
-  const deadline = parent.now() + DNS_VISIBLE_MS;
+  const began = parent.now();
   for (const name of names) {
     for (const dns of dnsFor(parent.genome, name)) {
-      const { resolve } = dnsProvider(dns.gene.provider);
+      const { resolve, slowMs = 0 } = dnsProvider(dns.gene.provider);
+      const deadline = began + Math.max(DNS_VISIBLE_MS, slowMs);
       for (;;) {
         const answers = await resolve(name, isIPv6(address) ? 'AAAA' : 'A', credentials.dns?.[dns.name] ?? null);
         if (answers.includes(address)) break;
         if (parent.now() > deadline) throw notSeen(name, address, answers);
-        await sleep(DNS_POLL_MS);
+        parent.alive(`waits for DNS to show ${name}`);
+        await sleep(slowMs === 0 ? DNS_POLL_MS : SLOW_DNS_POLL_MS);
       }
     }
   }

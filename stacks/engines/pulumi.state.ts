@@ -16,13 +16,14 @@ import { textsOf, textsOfCredentials } from './secrets.ts';
 const SIG = '4dabf18193072939515e22adb298388d';
 const SECRET = '1b47061264138c4ac30d75fd1eb44270';
 
-/** Outputs by resource name of a deployment that was exported with its secrets. */
+/** Outputs by resource name of a deployment that was exported with its secrets; those of others' resources with their id. */
 export function outputsIn({ deployment }: Deployment): Record<string, Inputs> {
   const outputs: Record<string, Inputs> = {};
   for (const resource of deployment.resources ?? []) {
     if (!isOfProgram(resource)) continue;
     const { [INPUTS]: _inputs, [UNFINISHED]: _unfinished, ...rest } = open(inProcess(resource.outputs ?? {})).values;
-    outputs[nameOf(resource.urn)] = rest;
+    const known = resource.type.startsWith('cell:') || resource.id === undefined ? rest : { id: resource.id, ...rest };
+    outputs[nameOf(resource.urn)] = known;
   }
   return outputs;
 }

@@ -66,7 +66,8 @@ export interface Claim extends Owner {
   readonly record: TextRecord;
 }
 
-function claimText(want: Wanted): string {
+/** What a cell's claim says. */
+export function claimText(want: Pick<Wanted, 'organism' | 'birth' | 'values'>): string {
   return `${ownershipText(want)} address=${want.values.map(plainAddress).sort().join(',')}`;
 }
 
@@ -86,32 +87,39 @@ export function addressType(address: string): 'A' | 'AAAA' {
 const textOf = (record: TextRecord): string => Buffer.concat([...record.data]).toString();
 
 /** The words of a text of ours, or null for anybody else's. */
-function wordsOf(record: TextRecord): ReadonlyMap<string, string> | null {
-  const [version, ...words] = textOf(record).split(' ');
+function wordsOf(text: string): ReadonlyMap<string, string> | null {
+  const [version, ...words] = text.split(' ');
   if (version !== 'v=cell1') return null;
   return new Map(words.map((word) => [word.slice(0, word.indexOf('=')), word.slice(word.indexOf('=') + 1)]));
 }
 
+/** Whose a text says which addresses are; null for what is no claim. */
+export function readClaim(text: string): Omit<Claim, 'record'> | null {
+  const words = wordsOf(text);
+  const [organism, birth, address] = [words?.get('organism'), words?.get('cell'), words?.get('address')];
+  if (organism === undefined || birth === undefined || address === undefined) return null;
+  return { organism, birth, addresses: address.split(',') };
+}
+
 export function claimsIn(texts: readonly TextRecord[]): readonly Claim[] {
   return texts.flatMap((record) => {
-    const words = wordsOf(record);
-    const [organism, birth, address] = [words?.get('organism'), words?.get('cell'), words?.get('address')];
-    if (organism === undefined || birth === undefined || address === undefined) return [];
-    return [{ organism, birth, addresses: address.split(','), record }];
+    const claim = readClaim(textOf(record));
+    return claim === null ? [] : [{ ...claim, record }];
   });
 }
 
 /** The names at which the organism has something. */
 export function indexed(organism: string, texts: readonly TextRecord[]): readonly string[] {
   const names = texts.flatMap((record) => {
-    const words = wordsOf(record);
+    const words = wordsOf(textOf(record));
     const name = words?.get('name');
     return name !== undefined && words?.get('organism') === organism ? [name] : [];
   });
   return [...new Set(names)].sort();
 }
 
-const isOf = (owner: Owner) => (claim: Claim) => claim.organism === owner.organism && claim.birth === owner.birth;
+export const isOf = (owner: Owner) => (claim: Owner) =>
+  claim.organism === owner.organism && claim.birth === owner.birth;
 
 function addressRecord(name: string, address: string, ttl: number): AddressRecord {
   return { name, type: addressType(address), ttl, data: address };
@@ -125,7 +133,10 @@ const add = (record: ZoneChange['record']): ZoneChange => ({ kind: 'add', record
 const remove = (record: ZoneChange['record']): ZoneChange => ({ kind: 'remove', record });
 
 /** Addresses of a cell that no other claims. */
-function onlyOf(mine: readonly Claim[], others: readonly Claim[]): readonly string[] {
+export function onlyOf(
+  mine: readonly Pick<Claim, 'addresses'>[],
+  others: readonly Pick<Claim, 'addresses'>[],
+): readonly string[] {
   const shared = new Set(others.flatMap((claim) => claim.addresses));
   return [...new Set(mine.flatMap((claim) => claim.addresses))].filter((address) => !shared.has(address));
 }

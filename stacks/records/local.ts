@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { query } from '../../src/effects/dns/query.ts';
 import { CellError } from '../../src/errors.ts';
+import { geneFor } from '../gene.ts';
 import type { ResourceSpec } from '../stack.ts';
 import { type DnsProvider, ownershipName, ownershipText, type TaggedRecord } from './record.ts';
 
@@ -42,7 +43,7 @@ export const localDns: DnsProvider = {
   async credential(gene, home) {
     const { ensureToken } = await client();
     const dir = join(home, 'local', 'dns');
-    return { dir, port: gene.port, node: process.execPath, token: await ensureToken(dir) };
+    return { dir, port: geneFor('local', gene).port, node: process.execPath, token: await ensureToken(dir) };
   },
 
   async list(organism, credential) {

@@ -19,7 +19,7 @@ export interface RecordNeed {
 export interface DnsProvider {
   readonly name: DnsGene['provider'];
   readonly engine: EngineName;
-  /** The records of one cell; pure. `{$value: "address"}` is the cell's address. */
+  /** The records of one cell; pure. `{$value: "address"}` is the cell's address; others fill `values`. */
   resources(need: RecordNeed, gene: DnsGene): readonly ResourceSpec[];
   /** The credential a laptop starts with (`home` is its folder) for a zone. */
   credential(gene: DnsGene, home: string, about: { readonly zone: string }): Promise<Json>;
@@ -28,6 +28,24 @@ export interface DnsProvider {
    * a few words. Throws CellError with what to do.
    */
   examine?(need: Omit<RecordNeed, 'birth'>, credential: Json): Promise<string>;
+  /** What fills the holes of the resources beside the address, out of the credential. */
+  values?(credential: Json): Readonly<Record<string, Json>>;
+  /** The same where there is no credential yet: a preview has to have something there. */
+  readonly samples?: Readonly<Record<string, Json>>;
+  /**
+   * Before a stack of the provider's own resources is run: throws PROVIDER_REFUSED where a name is somebody else's. Our own
+   * resources see to that themselves.
+   */
+  clear?(need: RecordNeed, credential: Json): Promise<void>;
+  /** After it was run: removes what attempts that were cut off left of the cell's. `kept`: ids of what the stack has. */
+  tidy?(need: RecordNeed, kept: ReadonlySet<string>, credential: Json): Promise<void>;
+  /**
+   * Waits until no server of the zone shows these addresses for the names that a cell took back, so that from then on only
+   * those come who remember. Where it is left out, records are gone everywhere when their removal has ended.
+   */
+  gone?(names: readonly string[], addresses: readonly string[], credential: Json): Promise<void>;
+  /** How long the zone's servers may take to show what the API took, ms. Where it is left out they are quick. */
+  readonly slowMs?: number;
   /** Records that carry the organism's tags. */
   list(organism: string, credential: Json): Promise<readonly TaggedRecord[]>;
   remove(id: string, credential: Json): Promise<void>;

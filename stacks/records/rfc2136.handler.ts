@@ -2,18 +2,14 @@
  * The resource `cell:rfc2136:Record`: what one cell says under one name of a zone that takes dynamic updates, and the
  * claim beside it.
  */
-import { isIP } from 'node:net';
 import { untilNotShown } from '../../src/effects/dns/published.ts';
 import { CellError } from '../../src/errors.ts';
 import type { Inputs, Live, ResourceHandler } from '../handler.ts';
 import { plainAddress, type Wanted } from './claims.ts';
-import { ownershipName } from './record.ts';
+import { problemsOf } from './record.inputs.ts';
 import { held, idOf, primaryCredential, put, take } from './rfc2136.client.ts';
 
-/** RFC 1035 2.3.4. */
-const LONGEST_NAME = 253;
-const LONGEST_TTL_S = 7 * 86_400;
-const NAME = /^(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
+const TTL_S = { lowest: 1, highest: 7 * 86_400 } as const;
 
 function wantedOf(inputs: Inputs): Wanted {
   const { organism, birth, zone, name, values, ttl } = inputs as unknown as Wanted;
@@ -34,31 +30,7 @@ export const recordHandler: ResourceHandler = {
   replaceOn: ['organism', 'birth', 'zone', 'name'],
   secretInputs: [],
 
-  check(inputs) {
-    const found: { key: string; why: string }[] = [];
-    const say = (key: string, why: string) => found.push({ key, why });
-    for (const key of ['organism', 'birth']) {
-      if (!/^[A-Za-z0-9._-]{1,64}$/.test(String(inputs[key]))) say(key, 'expected a plain word');
-    }
-    for (const key of ['zone', 'name']) {
-      const name = String(inputs[key]);
-      if (!NAME.test(name)) say(key, 'expected a domain name in lower case');
-      else if (ownershipName(name).length > LONGEST_NAME) say(key, `it leaves no room for ${ownershipName('')}`);
-    }
-    const { zone, name, values, ttl } = inputs;
-    if (name !== zone && !String(name).endsWith(`.${zone}`)) say('name', `${name} is not in the zone ${zone}`);
-    if (!Number.isInteger(ttl) || (ttl as number) < 1 || (ttl as number) > LONGEST_TTL_S) {
-      say('ttl', 'expected whole seconds, at least one and at most a week');
-    }
-    if (!Array.isArray(values) || values.length === 0) say('values', 'expected a list of addresses');
-    else {
-      for (const value of values) {
-        if (typeof value !== 'string' || isIP(value) === 0 || value.includes('%'))
-          say('values', `${value} is no address`);
-      }
-    }
-    return found;
-  },
+  check: (inputs) => problemsOf(inputs, TTL_S),
 
   async create(inputs, { credential }) {
     const want = wantedOf(inputs);

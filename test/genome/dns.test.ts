@@ -6,6 +6,14 @@ import { findingsIn, gardenAfter } from './garden.ts';
 
 const RFC2136 = { provider: 'rfc2136', server: '192.0.2.53', key: 'k', credentials: 'file:dns.key' };
 const LOCAL = { provider: 'local' };
+const MINE = {
+  provider: 'hosts',
+  machines: Array.from({ length: 4 }, (_, index) => ({
+    address: `192.0.2.${index}`,
+    hostKey: `ssh-ed25519 AAA${index}`,
+  })),
+  credentials: 'file:k',
+};
 
 function found(changes: Record<string, unknown>) {
   return findingsIn(gardenAfter(changes)).map(({ severity, code, path }) => `${severity} ${code} ${path}`);
@@ -71,11 +79,6 @@ describe('several DNS providers', () => {
     other: { ...RFC2136, zone: 'example.net' },
   };
   const domains = { 'functions.db.domain': 'a.example.net' };
-  const mine = {
-    provider: 'hosts',
-    machines: [{ address: '192.0.2.7', hostKey: 'ssh-ed25519 AAAA' }],
-    credentials: 'file:k',
-  };
 
   it.each<[string, object, object, string]>([
     [
@@ -94,10 +97,50 @@ describe('several DNS providers', () => {
     ['a name that cannot be one', { Far_1: RFC2136 }, {}, 'error wrong-name dns.Far_1'],
     ['two servers of this computer', { more: { ...LOCAL, port: 5399 } }, {}, 'error two-local-dns dns.more.port'],
     ['the port of a function', {}, { 'functions.db.port': 5380 }, 'error port-taken functions.db.port'],
-    ['machines elsewhere', {}, { 'clouds.mine': mine }, 'error dns-out-of-reach dns.near.provider'],
+    ['machines elsewhere', {}, { 'clouds.mine': MINE }, 'error dns-out-of-reach dns.near.provider'],
   ])('%s is found at its place', (_, dns, more, finding) => {
     expect(found({ ...domains, dns: three })).toEqual([]);
     expect(found({ ...domains, dns: { ...three, ...dns }, ...more })).toContain(finding);
+  });
+});
+
+describe('a TTL', () => {
+  const at = { credentials: 'env:TOKEN' };
+  it.each([
+    ['cloudflare', '30s', {}, '1m to 1d (from 30s with an Enterprise plan: `enterprise: true`)', '60s'],
+    ['cloudflare', '25h', {}, '1m to 1d', '1d'],
+    ['cloudflare', '29s', { enterprise: true }, '30s to 1d', '30s'],
+    ['digitalocean', '29s', {}, 'at least 30s', '30s'],
+    ['linode', '45s', {}, 'one of 30s, 2m, 5m, 1h, 2h, 4h, 8h, 16h, 1d, 2d, 4d, 7d, 14d, 28d', '30s'],
+    ['linode', '10s', {}, 'one of 30s', '30s'],
+    ['linode', '60d', {}, 'one of 30s', '28d'],
+  ])('of %s that it does not take: %s', (provider, ttl, more, expected, suggestion) => {
+    const [finding, ...rest] = findingsIn(gardenAfter({ 'clouds.near': MINE, dns: { provider, ...at, ...more, ttl } }));
+    expect(rest.filter(({ severity }) => severity === 'error')).toEqual([]);
+    expect(finding).toMatchObject({ code: 'ttl-not-taken', path: 'dns.ttl', suggestion });
+    expect(finding?.message).toContain(provider);
+    expect(finding?.expected).toContain(expected.replace('1m to', '60s to'));
+  });
+
+  it.each([
+    ['cloudflare', '60s', {}],
+    ['cloudflare', '1d', {}],
+    ['cloudflare', '30s', { enterprise: true }],
+    ['digitalocean', '30s', {}],
+    ['digitalocean', '17m', {}],
+    ['linode', '5m', {}],
+    ['route53', '1s', {}],
+    ['route53', '60d', {}],
+  ])('of %s that it takes: %s', (provider, ttl, more) => {
+    expect(found({ 'clouds.near': MINE, dns: { provider, ...at, ...more, ttl } })).not.toContainEqual(
+      expect.stringContaining('ttl'),
+    );
+  });
+
+  it('is of each maker one that it takes, where the genome says none', () => {
+    for (const provider of ['cloudflare', 'digitalocean', 'linode', 'route53']) {
+      expect(found({ 'clouds.near': MINE, dns: { provider, ...at } })).toEqual([]);
+    }
   });
 });
 

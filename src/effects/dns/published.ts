@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CellError, messageOf } from '../../errors.ts';
 import { NoAnswer } from './line.ts';
 import type { PrimaryCredential } from './primary.ts';
-import { type QueryType, query } from './query.ts';
+import { answersOf, type QueryType, resolverAt } from './query.ts';
 import { noAnswer, refused, type Where } from './refusals.ts';
 
 /** A datagram may be lost; three times in a row it hardly is. */
@@ -25,29 +25,12 @@ const SECONDARY_LAG_MS = 30_000;
 const POLL_MS = 200;
 const ADDRESS_TYPES = ['A', 'AAAA'] as const;
 
-const NOTHING = ['ENOTFOUND', 'ENODATA'];
 const REFUSALS: Readonly<Record<string, number>> = { EFORMERR: 1, ESERVFAIL: 2, ENOTIMP: 4, EREFUSED: 5 };
 
 export interface ShownOptions {
   /** Where secondaries answer. */
   readonly secondaryPort?: number;
   readonly lagMs?: number;
-}
-
-function resolverAt(address: string, port: number, options: { timeout: number; tries: number }): Resolver {
-  const resolver = new Resolver(options);
-  resolver.setServers([isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`]);
-  return resolver;
-}
-
-/** Values, none when the server says there are none. Throws what the resolver throws otherwise. */
-async function answersOf(resolver: Resolver, name: string, type: QueryType): Promise<readonly string[]> {
-  try {
-    return await query(resolver, name, type);
-  } catch (thrown) {
-    if (NOTHING.includes((thrown as NodeJS.ErrnoException).code ?? '')) return [];
-    throw thrown;
-  }
 }
 
 async function primaryAddress(where: Where): Promise<string> {

@@ -2,44 +2,14 @@
  * Several servers of one zone, on loopback addresses of their own: what all of them show, and what to do about one that
  * lags, lies lame, or is not there.
  */
-import { createSocket, type Socket } from 'node:dgram';
-import dnsPacket, { type Answer, type Question } from 'dns-packet';
+import type { Answer } from 'dns-packet';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { PrimaryCredential } from '../../../src/effects/dns/primary.ts';
 import { shown, untilNotShown } from '../../../src/effects/dns/published.ts';
 import { freePort } from '../../../src/effects/services.ts';
+import { closeServers, type Records, serve } from './udp.support.ts';
 
-type Records = readonly Answer[];
-const open: Socket[] = [];
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((socket) => new Promise<void>((done) => socket.close(done))));
-});
-
-interface Udp {
-  records: Records;
-  /** RCODE for everything, in the place of an answer. */
-  rcode: number;
-  asked: number;
-}
-
-/** A server over UDP that has these records; unknown names do not exist. */
-async function serve(host: string, port: number, records: Records): Promise<Udp> {
-  const server: Udp = { records, rcode: 0, asked: 0 };
-  const socket = createSocket('udp4');
-  open.push(socket);
-  socket.on('message', (bytes, from) => {
-    const { id = 0, questions = [] } = dnsPacket.decode(bytes);
-    const { name, type } = questions[0] as Question;
-    server.asked += 1;
-    const here = server.records.filter((record) => record.name === name.toLowerCase());
-    const answers = server.rcode === 0 ? here.filter((record) => record.type === type) : [];
-    const rcode = server.rcode !== 0 ? server.rcode : here.length === 0 ? 3 : 0;
-    const flags = dnsPacket.AUTHORITATIVE_ANSWER | rcode;
-    socket.send(dnsPacket.encode({ type: 'response', id, flags, questions, answers }), from.port, from.address);
-  });
-  await new Promise<void>((done) => socket.bind(port, host, done));
-  return server;
-}
+afterEach(closeServers);
 
 const a = (name: string, data: string): Answer => ({ name, type: 'A', ttl: 5, data });
 const ns = (data: string): Answer => ({ name: 'garden.test', type: 'NS', ttl: 5, data });

@@ -1,0 +1,109 @@
+/**
+ * Over the API of a provider that keeps a zone record by record: what may be done before, beside and after a stack of its
+ * own resources. Whose is whose is decided in owned.ts.
+ */
+import { CellError } from '../../src/errors.ts';
+import type { Json } from '../stack.ts';
+import { leftOver, listedIn, placeOf, planTake, refuseForeign, type ZoneRecord } from './owned.ts';
+import { ownershipName, type RecordNeed, type TaggedRecord } from './record.ts';
+
+/** Pages of one list, at most: an API that never comes to an end is not believed. */
+const MOST_PAGES = 1_000;
+
+export interface ZoneApi {
+  readonly zone: string;
+  /** All records that stand at one of these names. */
+  at(names: readonly string[]): Promise<readonly ZoneRecord[]>;
+  /** All texts of the zone. */
+  texts(): Promise<readonly ZoneRecord[]>;
+  /** Gone already is fine. */
+  remove(id: string): Promise<void>;
+}
+
+const around = (name: string) => [name, ownershipName(name)];
+
+/** Throws PROVIDER_REFUSED where one of the names is somebody else's. */
+export async function clearFor(api: ZoneApi, { domains }: RecordNeed): Promise<void> {
+  const records = await api.at(domains.flatMap(around));
+  for (const name of domains) refuseForeign(records, name);
+}
+
+export async function tidyUp(
+  api: ZoneApi,
+  { organism, birth, domains }: RecordNeed,
+  kept: ReadonlySet<string>,
+): Promise<void> {
+  const records = await api.at(domains.flatMap(around));
+  for (const name of domains) {
+    for (const id of leftOver(records, { organism, birth, name }, kept)) await api.remove(id);
+  }
+}
+
+export async function listClaims(api: ZoneApi, organism: string): Promise<readonly TaggedRecord[]> {
+  return listedIn(await api.texts(), organism, api.zone);
+}
+
+/** The address first: what is cut off here is found again by its claim. */
+export async function removeClaimed(api: ZoneApi, id: string): Promise<void> {
+  const place = placeOf(id);
+  const step = planTake(await api.at(around(place.name)), place);
+  if (step.kind !== 'change') return;
+  for (const one of step.edit.remove) await api.remove(one);
+}
+
+/** Every item of a list that comes in pages: `ask` gives those of one page, counted from 1, and whether more follow. */
+export async function allPages<T>(
+  provider: string,
+  ask: (page: number) => Promise<{ readonly items: readonly T[]; readonly more: boolean }>,
+): Promise<readonly T[]> {
+  const all: T[] = [];
+  for (let page = 1; page <= MOST_PAGES; page++) {
+    const { items, more } = await ask(page);
+    all.push(...items);
+    if (!more || items.length === 0) return all;
+  }
+  throw senseless(provider, `its list has more than ${MOST_PAGES} pages`);
+}
+
+/** A member of an answer that has to be a list. */
+export function listIn<T>(provider: string, body: Json, member: string): readonly T[] {
+  const list = (body as Record<string, unknown> | null)?.[member];
+  if (Array.isArray(list)) return list as readonly T[];
+  throw senseless(provider, `there is no list of ${member} in it`);
+}
+
+/** A record as it came, checked. */
+export function recordIn(
+  provider: string,
+  { id, name, type, value, ttl }: Readonly<Record<string, unknown>>,
+): ZoneRecord {
+  if ((typeof id !== 'number' && typeof id !== 'string') || typeof name !== 'string' || typeof type !== 'string') {
+    throw senseless(provider, 'a record has no id, no name or no type');
+  }
+  const text = typeof value === 'string' ? value : '';
+  return { id: String(id), name, type, value: text, ttl: typeof ttl === 'number' ? ttl : 0 };
+}
+
+function senseless(provider: string, why: string): CellError {
+  return new CellError('PROVIDER_REFUSED', `${provider} answered what makes no sense`, {
+    why,
+    suggestion: 'A proxy may stand between, or the API is in trouble; this is tried again by itself.',
+    fields: { provider },
+  });
+}
+
+/** The zone is not there, or not for this credential. `others`: those that are. */
+export function noZone(provider: string, zone: string, others: readonly string[]): CellError {
+  const outer = others.find((other) => zone.endsWith(`.${other}`));
+  return new CellError('PROVIDER_REFUSED', `${provider} has no zone ${zone} for this credential`, {
+    why:
+      others.length === 0
+        ? 'it lists no zone at all'
+        : `it lists ${others.slice(0, 5).join(', ')}${others.length > 5 ? ', …' : ''}`,
+    suggestion:
+      outer === undefined
+        ? 'Correct `zone` under dns, or make the zone there.'
+        : `Say \`zone: ${outer}\` under dns: that is where its records are kept.`,
+    fields: { provider, zone },
+  });
+}

@@ -1,0 +1,65 @@
+/** The DNS provider `linode`: records of a domain at Linode, each with an id of its own, through Pulumi. */
+import { geneFor } from '../gene.ts';
+import type { ResourceSpec } from '../stack.ts';
+import { ADDRESS, ADDRESS_TYPE, claimOf, hostedBy, relativeName, wholeSeconds } from './hosted.ts';
+import { type DnsProvider, ownershipName } from './record.ts';
+
+const RECORD = 'linode:index/domainRecord:DomainRecord';
+/** Its servers get changes by the minute, and not always the next one. */
+const SLOW_MS = 300_000;
+
+const api = () => import('./linode.api.ts');
+
+export const linodeDns: DnsProvider = {
+  name: 'linode',
+  engine: 'pulumi',
+  ...hostedBy('Linode', async (credential) => (await api()).linodeZone(credential)),
+  slowMs: SLOW_MS,
+  samples: { domainId: 1 },
+
+  resources(need, gene) {
+    const { endpoint, ttl } = geneFor('linode', gene);
+    const maker: ResourceSpec = {
+      type: 'pulumi:providers:linode',
+      name: 'linode-dns',
+      inputs: endpoint === undefined ? {} : { url: endpoint },
+    };
+    const seconds = wholeSeconds(ttl);
+    return [
+      maker,
+      ...[...new Set(need.domains)].flatMap((domain): ResourceSpec[] => {
+        const claim = `${domain}/owner`;
+        const named = (name: string) => relativeName(name, need.zone, '');
+        const record = (name: string, inputs: ResourceSpec['inputs']) => ({
+          ...{ type: RECORD, name, provider: maker.name, inputs: { ...inputs, ttlSec: seconds } },
+        });
+        return [
+          record(claim, {
+            domainId: { $value: 'domainId' },
+            recordType: 'TXT',
+            name: named(ownershipName(domain)),
+            target: claimOf(need),
+          }),
+          // After its claim, and gone before it: there is never an address that nobody knows of.
+          record(`${domain}/address`, {
+            domainId: { $ref: `${claim}.domainId` },
+            recordType: ADDRESS_TYPE,
+            name: named(domain),
+            target: ADDRESS,
+          }),
+        ];
+      }),
+    ];
+  },
+
+  async credential(gene, _home, { zone }) {
+    const { credentials, endpoint } = geneFor('linode', gene);
+    const { resolveSecret } = await import('../../src/effects/secrets.ts');
+    const token = (await resolveSecret(credentials)).trim();
+    const own = endpoint === undefined ? { token } : { token, endpoint };
+    const { linodeDomainId } = await api();
+    return { ...own, zone, domainId: await linodeDomainId(own, zone) };
+  },
+
+  values: (credential) => ({ domainId: (credential as { readonly domainId: number }).domainId }),
+};
