@@ -1,6 +1,6 @@
 /** The part of the schema that says who answers for the names of an organism. */
 import { z } from 'zod';
-import { d, duration, hostname, name, port, secretSource } from './words.ts';
+import { d, duration, hostname, mint, name, port, secretSource } from './words.ts';
 
 /** What every provider takes. */
 const zone = hostname.optional().meta(d("The zone that it answers for; the genome's when left out"));
@@ -54,6 +54,7 @@ export const cloudflareDns = z.strictObject({
   enterprise: z.boolean().default(false).meta(d('The zone has an Enterprise plan: then a TTL may be as low as 30s')),
   credentials: secretSource.meta(d('An API token with DNS Write for the zone: env:NAME, file:PATH or command:LINE')),
   endpoint,
+  mint,
   ttl: lasts('60s'),
 });
 
@@ -70,6 +71,7 @@ export const linodeDns = z.strictObject({
   zone: hosted,
   credentials: secretSource.meta(d('A personal access token: env:NAME, file:PATH or command:LINE')),
   endpoint,
+  mint,
   ttl: lasts('30s'),
 });
 
@@ -85,6 +87,7 @@ export const route53Dns = z.strictObject({
     d('Keys as `aws configure export-credentials` prints them: command:LINE, file:PATH or env:NAME'),
   ),
   endpoint,
+  mint,
   ttl: lasts('30s'),
 });
 

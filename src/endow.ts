@@ -106,6 +106,7 @@ export async function endow({ genome, credentials, now }: Giver, taker: Taker): 
 
 function wantedOf(genome: Genome, need: Need, taker: Taker, place: Place, now: number): CredentialNeed {
   const { kind, gene, zone } = place;
+  const { zoneId } = (place.credential ?? {}) as { readonly zoneId?: unknown };
   const { birth, generation, sources } = taker;
   return {
     organism: genome.organism,
@@ -118,6 +119,7 @@ function wantedOf(genome: Genome, need: Need, taker: Taker, place: Place, now: n
     sources,
     region: gene.region ?? null,
     zone,
+    ...(typeof zoneId === 'string' ? { zoneId } : {}),
     domains: need.dns[place.place] ?? [],
   };
 }
