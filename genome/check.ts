@@ -9,6 +9,7 @@ import { checkDns } from './checks/dns.ts';
 import { checkFunctions } from './checks/functions.ts';
 import { checkHosts } from './checks/hosts.ts';
 import { checkMachines } from './checks/machines.ts';
+import { checkPlacement } from './checks/placement.ts';
 import { checkPlaces } from './checks/places.ts';
 import { checkPrograms } from './checks/programs.ts';
 import { checkReferences } from './checks/references.ts';
@@ -22,6 +23,7 @@ const CHECKS = [
   checkBounds,
   checkReferences,
   checkPlaces,
+  checkPlacement,
   checkDns,
   checkMachines,
   checkHosts,

@@ -1,7 +1,7 @@
 /** The part of the schema that says where an organism lives: machines, and what stands in front of its functions. */
 import { z } from 'zod';
 import { awsCloud, digitaloceanCloud, linodeCloud } from './clouds.ts';
-import { authority, d, money, port, secretSource, size } from './words.ts';
+import { authority, d, money, name, port, secretSource, size } from './words.ts';
 
 export const localCloud = z.strictObject({
   provider: z.literal('local').meta(d('Machines that are processes on this computer')),
@@ -83,6 +83,17 @@ export const cloud = z.discriminatedUnion('provider', [
   awsCloud,
   linodeCloud,
 ]);
+
+/** Where children are made, of the clouds that can be afforded. */
+export const placement = z
+  .strictObject({
+    prefer: z
+      .array(name)
+      .default([])
+      .meta(d('Clouds to take before all others, the best first; among the rest the cheapest is taken')),
+    spread: z.enum(['none', 'regions']).default('none').meta(d('regions: cells are never all in one region')),
+  })
+  .meta(d('In which cloud a child is made: as preferred, then the cheapest, then the farthest from its siblings'));
 
 /** What stands in front of the functions. */
 export const ingress = z

@@ -7,7 +7,7 @@
  */
 import { z } from 'zod';
 import { dns } from './dns.ts';
-import { cloud, ingress } from './places.ts';
+import { cloud, ingress, placement } from './places.ts';
 import {
   authority,
   bound,
@@ -220,6 +220,7 @@ export const genomeSchema = z.strictObject({
   clouds: z
     .record(name, cloud)
     .meta(d('Where machines may be made, by a name of your own; the first cell takes the first')),
+  placement: placement.prefault({}),
   dns: dns.meta(d('Who answers for the zone: one provider, or several by names of your own')),
   credentials: z
     .strictObject({

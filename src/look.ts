@@ -6,7 +6,7 @@ import type { Beat } from './beat.ts';
 import { CellError } from './errors.ts';
 import { type Here, lineageOf } from './here.ts';
 import type { Saga } from './journal.ts';
-import type { OpenSaga, View } from './model.ts';
+import type { OpenSaga, Place, View } from './model.ts';
 import { pulsesOf } from './pulse.ts';
 import { readyIn } from './saga.ts';
 import type { Sensed } from './sense.ts';
@@ -20,9 +20,12 @@ export async function look(here: Here, genome: Genome, sensed: Sensed, beat: Bea
     });
   }
   const monthlyCents: Record<string, number> = {};
+  const places: Record<string, Place> = {};
   for (const [name, gene] of Object.entries(genome.clouds)) {
     const price = computeProvider(gene.provider).monthly(gene);
     if (price !== null) monthlyCents[name] = price.cents;
+    const place = computeProvider(gene.provider).place?.(gene);
+    if (place !== undefined) places[name] = place;
   }
   return {
     genome,
@@ -34,6 +37,7 @@ export async function look(here: Here, genome: Genome, sensed: Sensed, beat: Bea
     sagas: (await here.journal.open()).map(openSaga),
     bakeable: await bakeable(here, genome, lineage),
     monthlyCents,
+    places,
   };
 }
 

@@ -282,6 +282,10 @@ export interface TickMemory {
   } | null;
   /** Failed births in a row, until when the breaker stays open, and what the last failure was. */
   readonly breaker: { readonly failures: number; readonly openUntil: number; readonly why?: string };
+  /** Clouds that said no to a machine: how often in a row, until when they are not asked, and what they said. */
+  readonly refused?: Readonly<
+    Record<string, { readonly failures: number; readonly until: number; readonly why: string }>
+  >;
   /** When this was written, to notice that the clock jumped or that ticks were missing. */
   readonly at?: number;
   /** The newest pulse of each cell, and when it arrived here by our own clock. */
@@ -316,6 +320,14 @@ export interface View {
   readonly bakeable?: readonly { readonly cloud: string; readonly birth: BirthId }[];
   /** What one cell costs a month in each cloud, in cents. */
   readonly monthlyCents: Readonly<Record<string, number>>;
+  /** Where clouds are: a region, and its latitude and longitude in degrees where they are known. */
+  readonly places?: Readonly<Record<string, Place>>;
+}
+
+export interface Place {
+  /** Of a provider: `linode eu-central`. */
+  readonly region: string;
+  readonly at?: readonly [number, number];
 }
 
 export interface OpenSaga {

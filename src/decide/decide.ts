@@ -76,7 +76,7 @@ export function decideNow(view: View, name: FunctionName, now: number): Decision
   if (obstacles.length > 0) {
     return { actions: [], reasons: [{ subject: name, why: `not dividing: ${obstacles.join('; ')}` }], memory };
   }
-  const action = division(view, name, 'asked for by hand');
+  const action = division(view, name, 'asked for by hand', memory, now);
   const reasons = [{ subject: name, why: `dividing (${action.mode}): asked for by hand` }];
   return { actions: [action], reasons, memory: divided(view, memory, now) };
 }
@@ -267,7 +267,7 @@ function divide(view: View, course: Course, chosen: Wanting, busy: boolean, now:
     explain(`dividing in ${span(due - now)}: ${chosen.why}`);
     return;
   }
-  const action = division(view, chosen.name, chosen.why);
+  const action = division(view, chosen.name, chosen.why, course.memory, now);
   course.actions.push(action);
   course.memory = divided(view, course.memory, now);
   explain(`dividing (${action.mode}): ${chosen.why}`);

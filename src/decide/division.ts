@@ -2,6 +2,7 @@
 import type { FunctionGene } from '../../genome/schema.ts';
 import type { Action, FunctionName, TickMemory, View } from '../model.ts';
 import { shareOf } from './budget.ts';
+import { choose } from './placement.ts';
 import { stemFor, underWay } from './ready.ts';
 import { span } from './words.ts';
 
@@ -36,8 +37,8 @@ export function blockers(view: View, name: FunctionName, memory: TickMemory, now
     const failed = breaker.failures === 1 ? 'the last birth' : `the last ${breaker.failures} births`;
     found.push(lasting(`${failed} failed, waiting ${span(breaker.openUntil - now)} more`));
   }
-  const cloud = stem === undefined ? cloudFor(view) : stem.ready;
-  if (typeof cloud !== 'string') found.push(cloud);
+  const choice = stem === undefined ? choose(view, memory, now) : null;
+  if (choice !== null && 'why' in choice) found.push(lasting(choice.why));
   const [saga] = underWay(view);
   if (saga !== undefined) found.push(passing(`${SAGAS[saga.kind]} is under way (at ${saga.step})`));
   if (view.senses[name]?.health === 'starting') found.push(passing('it is still starting'));
@@ -48,25 +49,6 @@ export function blockers(view: View, name: FunctionName, memory: TickMemory, now
 }
 
 const SAGAS = { divide: 'a division', absorb: 'taking a child back in', stem: 'making a stem cell' } as const;
-
-/** The cloud for a child: the own one where the cost cap leaves room for it, else the first that fits. */
-export function cloudFor(view: View): string | Blocker {
-  const { genome, self, lineage, monthlyCents } = view;
-  const names = Object.keys(genome.clouds);
-  const known = names.filter((name) => monthlyCents[name] !== undefined);
-  if (known.length === 0) return lasting('what a cell costs is not known');
-  const cells = Object.values(lineage.cells).filter((cell) => cell.state !== 'gone');
-  const attempts = cells.reduce((sum, cell) => sum + cell.attempts.length, lineage.seederAttempts.length);
-  const spent = cells.reduce((sum, cell) => sum + (monthlyCents[cell.cloud] ?? 0), 0);
-  const cap = genome.body.maxMonthlyCost.cents;
-  // What an open attempt of another cell costs is not said in the lineage: it counts as much as ours would.
-  const fits = (name: string) => spent + (attempts + 1) * (monthlyCents[name] ?? 0) <= cap;
-  const choice = [self.cloud, ...known].find((name) => known.includes(name) && fits(name));
-  if (choice !== undefined) return choice;
-  return lasting(
-    `another cell would pass the monthly cost cap (${(spent / 100).toFixed(2)} of ${(cap / 100).toFixed(2)})`,
-  );
-}
 
 /** Functions that a replica takes along: what it needs of its own, and what those need, as far as they are here. */
 export function along(view: View, name: FunctionName): readonly FunctionName[] {
@@ -94,21 +76,28 @@ export function couldDivide(
   });
 }
 
-/** The action, for a function that nothing forbids dividing. */
-export function division(view: View, name: FunctionName, why: string): Extract<Action, { kind: 'divide' }> {
+/** The action, for a function that nothing forbids dividing. What another cloud refused is said with why. */
+export function division(
+  view: View,
+  name: FunctionName,
+  why: string,
+  memory: TickMemory,
+  now: number,
+): Extract<Action, { kind: 'divide' }> {
   const mode = view.genome.functions[name]?.divide === 'replicate' ? 'replicate' : 'delegate';
   const taken = mode === 'replicate' ? along(view, name) : [];
   const stem = stemFor(view);
-  const cloud = stem?.ready ?? cloudFor(view);
+  const choice = stem === undefined ? choose(view, memory, now) : { cloud: stem.ready, passed: null };
+  const { cloud, passed } = 'cloud' in choice ? choice : { cloud: view.self.cloud, passed: null };
   const budget = view.self.budget + (stem === undefined ? 0 : 1);
   return {
     kind: 'divide',
     function: name,
     mode,
     along: taken,
-    cloud: typeof cloud === 'string' ? cloud : view.self.cloud,
+    cloud,
     budget: shareOf(budget, couldDivide(view.genome.functions, [name, ...taken])),
     ...(stem === undefined ? {} : { stem: stem.id }),
-    why,
+    why: passed === null ? why : `${why}; in ${cloud}, for ${passed}`,
   };
 }

@@ -4,6 +4,7 @@
 import type { Genome } from '../../genome/schema.ts';
 import type { FunctionMemory, TickMemory } from '../model.ts';
 import { BREAKER_CAP_MS } from './breaker.ts';
+import { REFUSED_CAP_MS } from './placement.ts';
 
 export const CALM: FunctionMemory = { breachSince: null, throttle: 0, throttleSince: null, throttleAt: null };
 
@@ -37,6 +38,9 @@ export function recall(memory: TickMemory, now: number, genome: Genome): TickMem
     restUntil: until(memory.restUntil, genome.rhythm.refractory),
     intent: intent === null ? null : { ...intent, due: until(intent.due, genome.rhythm.jitter) },
     breaker: { ...breaker, openUntil: until(breaker.openUntil, BREAKER_CAP_MS) },
+    ...(memory.refused === undefined
+      ? {}
+      : { refused: mapped(memory.refused, (one) => ({ ...one, until: until(one.until, REFUSED_CAP_MS) })) }),
     heard: mapped(memory.heard ?? {}, (one) => ({ seq: one.seq, at: since(one.at) })),
     at: now,
   };

@@ -1,5 +1,6 @@
 /** Stem cells among the sagas: one that is ready is under way no more, and a division may take it. */
 import type { BirthId, OpenSaga, View } from '../model.ts';
+import { spreads } from './placement.ts';
 
 export type ReadyStem = OpenSaga & { readonly ready: string };
 
@@ -25,7 +26,9 @@ export function slotOf(view: View, birth: BirthId): number | undefined {
 /** The stem cell for a division: of the own cloud before another's; the highest slot, so that the child inherits it. */
 export function stemFor(view: View): ReadyStem | undefined {
   const rank = (stem: ReadyStem) => (stem.ready === view.self.cloud ? 0 : 1);
-  const usable = readyStems(view).filter((stem) => Object.hasOwn(view.genome.clouds, stem.ready));
+  const usable = readyStems(view).filter(
+    ({ ready }) => Object.hasOwn(view.genome.clouds, ready) && spreads(view, ready),
+  );
   return usable.sort(
     (a, b) => rank(a) - rank(b) || (slotOf(view, b.id) ?? 0) - (slotOf(view, a.id) ?? 0) || (a.id < b.id ? -1 : 1),
   )[0];

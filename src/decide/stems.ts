@@ -4,8 +4,8 @@
  * then; taken back when the genome wants fewer and before their keeper goes. And baking: a cloud keeps the artefacts.
  */
 import type { Action, BirthId, OpenSaga, TickMemory, View } from '../model.ts';
-import { cloudFor } from './division.ts';
 import { isBreach } from './homeostasis.ts';
+import { choose } from './placement.ts';
 import { isReady, readyStems, slotOf } from './ready.ts';
 import { functionLevel } from './sense.ts';
 import { span } from './words.ts';
@@ -84,6 +84,6 @@ function hindrance(view: View, memory: TickMemory, now: number): string | { read
   const pressure = pressing(view, memory);
   if (pressure !== null) return pressure;
   if (memory.breaker.openUntil > now) return `a birth failed, waiting ${span(memory.breaker.openUntil - now)} more`;
-  const cloud = cloudFor(view);
-  return typeof cloud === 'string' ? { cloud } : cloud.why;
+  const choice = choose(view, memory, now);
+  return 'cloud' in choice ? { cloud: choice.cloud } : choice.why;
 }

@@ -9,7 +9,7 @@ import { type Arch, sizeIn, tableOf } from '../prices/table.ts';
 import type { Json, ResourceSpec } from '../stack.ts';
 import { CLOUD_CONFIG } from './cloud-init.ts';
 import { type ComputeProvider, MACHINE, type MachineNeed } from './machine.ts';
-import { EVERYBODY, located, opened, priceOf, providerOf, reachAt } from './rented.ts';
+import { EVERYBODY, located, opened, placeOf, priceOf, providerOf, reachAt } from './rented.ts';
 import { fitted, labelOf, type Rules, tagsOf } from './tags.ts';
 
 /** A group's name may not begin as its ids do. */
@@ -66,6 +66,8 @@ export const awsCompute: ComputeProvider = {
   reach: (outputs) => reachAt(outputs, 'publicIp'),
 
   monthly: (gene) => priceOf(geneFor('aws', gene), VOLUME),
+
+  place: (gene) => placeOf(geneFor('aws', gene)),
 
   async credential(gene) {
     const own = geneFor('aws', gene);

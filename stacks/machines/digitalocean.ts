@@ -6,7 +6,7 @@ import { geneFor } from '../gene.ts';
 import type { Json, ResourceSpec } from '../stack.ts';
 import { CLOUD_CONFIG } from './cloud-init.ts';
 import { type ComputeProvider, MACHINE, type MachineNeed } from './machine.ts';
-import { EVERYBODY, located, opened, priceOf, providerOf, reachAt } from './rented.ts';
+import { EVERYBODY, located, opened, placeOf, priceOf, providerOf, reachAt } from './rented.ts';
 import { flat, labelOf, type Rules, tagsOf } from './tags.ts';
 
 /** A droplet's name is its host name; a firewall takes no more characters than that. */
@@ -61,6 +61,8 @@ export const digitaloceanCompute: ComputeProvider = {
   reach: (outputs) => reachAt(outputs, 'ipv4Address'),
 
   monthly: (gene) => priceOf(geneFor('digitalocean', gene)),
+
+  place: (gene) => placeOf(geneFor('digitalocean', gene)),
 
   async credential(gene) {
     const own = geneFor('digitalocean', gene);

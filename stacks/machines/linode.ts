@@ -3,7 +3,7 @@ import { geneFor } from '../gene.ts';
 import type { Json, ResourceSpec } from '../stack.ts';
 import { CLOUD_CONFIG } from './cloud-init.ts';
 import { type ComputeProvider, MACHINE, type MachineNeed } from './machine.ts';
-import { EVERYBODY, located, opened, priceOf, providerOf, reachAt } from './rented.ts';
+import { EVERYBODY, located, opened, placeOf, priceOf, providerOf, reachAt } from './rented.ts';
 import { flat, labelOf, type Rules, tagsOf } from './tags.ts';
 
 /** Two of `-`, `_` or `.` beside each other are refused, in both. */
@@ -54,6 +54,8 @@ export const linodeCompute: ComputeProvider = {
   reach: (outputs) => reachAt(outputs, 'ipAddress'),
 
   monthly: (gene) => priceOf(geneFor('linode', gene)),
+
+  place: (gene) => placeOf(geneFor('linode', gene)),
 
   async credential(gene) {
     const own = geneFor('linode', gene);

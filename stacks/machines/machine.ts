@@ -4,7 +4,7 @@
  */
 import type { CloudGene } from '../../genome/schema.ts';
 import { CellError } from '../../src/errors.ts';
-import type { PublicKey, Reach } from '../../src/model.ts';
+import type { Place, PublicKey, Reach } from '../../src/model.ts';
 import type { EngineName, Json, Outputs, ResourceSpec } from '../stack.ts';
 
 /** One resource makes a whole machine; its name in the stack. */
@@ -54,6 +54,8 @@ export interface ComputeProvider {
   hostKey?(outputs: Outputs): PublicKey;
   /** Cost a month; null where nobody knows. */
   monthly(gene: CloudGene): Price | null;
+  /** Where its machines are; a cloud that does not say is a place by itself. */
+  place?(gene: CloudGene): Place;
   /**
    * The credential a laptop starts with (`home` is its folder), or what is missing. Shapes are the provider's own.
    */

@@ -1,7 +1,7 @@
 /** What the providers of rented machines have in common: prices, and where a machine is reached. */
 import type { CloudGene } from '../../genome/schema.ts';
 import { CellError } from '../../src/errors.ts';
-import type { Reach } from '../../src/model.ts';
+import type { Place, Reach } from '../../src/model.ts';
 import { centsOf, type Priced, tableOf } from '../prices/table.ts';
 import type { Json, Outputs, ResourceSpec } from '../stack.ts';
 import { HTTP_PORT, machineOf, type Price } from './machine.ts';
@@ -24,6 +24,12 @@ export function priceOf(gene: RentedGene, disk = 0): Price | null {
   const table = tableOf(gene.provider);
   const cents = centsOf(table, gene.region, gene.size, disk);
   return cents === null ? null : { cents, currency: table.currency };
+}
+
+export function placeOf({ provider, region }: RentedGene): Place {
+  const { regions } = tableOf(provider);
+  const at = Object.hasOwn(regions, region) ? regions[region] : undefined;
+  return { region: `${provider} ${region}`, ...(at === undefined ? {} : { at }) };
 }
 
 /** Root, whatever user the image has: cloud-init.ts. Throws NOT_FOUND while the machine has no address. */

@@ -216,10 +216,12 @@ describe('dividing', () => {
     ]);
   });
 
-  test('into the own cloud, or where the cost cap leaves room', () => {
+  test('into the own cloud where others are no cheaper, and where the cost cap leaves room', () => {
     const clouds = { near: { provider: 'local' }, far: { provider: 'local' } };
     const two = genome(GENES, { clouds });
-    expect(actions({ ...SPENT, genome: two, monthlyCents: { near: 100, far: 50 } })).toMatchObject([{ cloud: 'near' }]);
+    expect(actions({ ...SPENT, genome: two, monthlyCents: { near: 100, far: 100 } })).toMatchObject([
+      { cloud: 'near' },
+    ]);
     expect(actions({ ...SPENT, genome: two, monthlyCents: { near: 2600, far: 50 } })).toMatchObject([{ cloud: 'far' }]);
   });
 

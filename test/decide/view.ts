@@ -46,6 +46,7 @@ export interface Sketch {
   readonly sagas?: View['sagas'];
   readonly health?: 'starting' | 'healthy';
   readonly monthlyCents?: View['monthlyCents'];
+  readonly places?: NonNullable<View['places']>;
 }
 
 export const SEEDED = `
@@ -74,6 +75,7 @@ export function view(sketch: Sketch): View {
     memory: { ...freshMemory(), at: NOW - 10 * S, ...sketch.memory },
     sagas: sketch.sagas ?? [],
     monthlyCents: sketch.monthlyCents ?? { near: 0 },
+    ...(sketch.places === undefined ? {} : { places: sketch.places }),
   };
 }
 

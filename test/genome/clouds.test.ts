@@ -28,9 +28,9 @@ const geneOf = (near: object) => genomeSchema.shape.clouds.parse({ near }).near;
 
 describe('a rented machine', () => {
   it('needs a region, a size and a credential, and is Debian', () => {
-    expect(geneOf(digitalocean())).toEqual({ ...digitalocean(), image: 'debian-13-x64' });
-    expect(geneOf(linode())).toEqual({ ...linode(), image: 'linode/debian13' });
-    expect(geneOf(aws())).toEqual({ ...aws(), image: 'debian-13' });
+    expect(geneOf(digitalocean())).toMatchObject({ ...digitalocean(), image: 'debian-13-x64' });
+    expect(geneOf(linode())).toMatchObject({ ...linode(), image: 'linode/debian13' });
+    expect(geneOf(aws())).toMatchObject({ ...aws(), image: 'debian-13' });
     const network = { vpc: 'vpc-0a1b2c3d', subnet: 'subnet-0123456789abcdef0' };
     expect(geneOf(aws({ network }))).toMatchObject({ network: { ...network, ipv6: true } });
   });
@@ -100,5 +100,29 @@ describe('a rented machine', () => {
     expect(garden(digitalocean({ size: 's-4vcpu-8gb' }))).toEqual(['warning cap-too-low body.maxMonthlyCost']);
     expect(garden(digitalocean({ size: 'g-4vcpu-16gb' }))).toEqual(['error cap-too-low body.maxMonthlyCost']);
     expect(garden(linode(), { 'body.maxMonthlyCost': '50 EUR' })).toEqual(['error two-currencies clouds.near']);
+  });
+});
+
+describe('placement', () => {
+  const clouds = (more: object = {}) => ({ 'clouds.far': linode(), ...more });
+
+  it('over clouds that there are is fine', () => {
+    expect(garden(digitalocean(), clouds({ placement: { prefer: ['far', 'near'], spread: 'regions' } }))).toEqual([]);
+    expect(
+      garden({ provider: 'local' }, { 'clouds.far': { provider: 'local' }, placement: { spread: 'regions' } }),
+    ).not.toContain('error one-region placement.spread -> none');
+  });
+
+  it.each([
+    ['a cloud that is not there', { prefer: ['faar'] }, 'error unknown-cloud placement.prefer[0] -> far'],
+    ['a cloud twice', { prefer: ['far', 'near', 'far'] }, 'warning cloud-twice placement.prefer[2]'],
+  ])('over %s is found', (_, placement, finding) => {
+    expect(garden(digitalocean(), clouds({ placement }))).toEqual([finding]);
+  });
+
+  it('over regions needs more than one', () => {
+    const same = { 'clouds.far': digitalocean({ size: 's-2vcpu-2gb' }), placement: { spread: 'regions' } };
+    expect(garden(digitalocean(), same)).toEqual(['error one-region placement.spread -> none']);
+    expect(garden(digitalocean(), { ...same, 'body.maxCells': 1, 'functions.web.divide': 'never' })).toEqual([]);
   });
 });
