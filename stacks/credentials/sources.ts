@@ -42,5 +42,6 @@ function prefix(address: string): string {
   const after = (tail ?? '').split(':').filter((group) => group !== '');
   const zeros = tail === undefined ? 0 : 8 - groups.length - after.length;
   const first = [...groups, ...Array(zeros).fill('0'), ...after].slice(0, 4);
-  return `${first.map((group) => Number.parseInt(group, 16).toString(16)).join(':')}::`;
+  // Written as everybody writes it (RFC 5952), which is what a URL does.
+  return new URL(`http://[${first.join(':')}::]`).hostname.slice(1, -1);
 }
