@@ -4,7 +4,6 @@
  */
 import { geneFor } from '../gene.ts';
 import type { ResourceSpec } from '../stack.ts';
-import { placeOf } from './owned.ts';
 import type { DnsProvider } from './record.ts';
 
 const TYPE = 'cell:cloudflare:Records';
@@ -52,7 +51,7 @@ export const cloudflareDns: DnsProvider = {
   },
 
   async remove(id, credential) {
-    const { cloudflareCredential, take } = await client();
+    const [{ cloudflareCredential, take }, { placeOf }] = await Promise.all([client(), import('./owned.ts')]);
     await take(cloudflareCredential(credential), placeOf(id));
   },
 

@@ -4,7 +4,7 @@
  */
 import { CellError } from '../../src/errors.ts';
 import type { Json } from '../stack.ts';
-import { leftOver, listedIn, placeOf, planTake, refuseForeign, type ZoneRecord } from './owned.ts';
+import { leftOver, listedIn, ownAmongTwins, placeOf, refuseForeign, type ZoneRecord } from './owned.ts';
 import { ownershipName, type RecordNeed, type TaggedRecord } from './record.ts';
 
 /** Pages of one list, at most: an API that never comes to an end is not believed. */
@@ -46,9 +46,7 @@ export async function listClaims(api: ZoneApi, organism: string): Promise<readon
 /** The address first: what is cut off here is found again by its claim. */
 export async function removeClaimed(api: ZoneApi, id: string): Promise<void> {
   const place = placeOf(id);
-  const step = planTake(await api.at(around(place.name)), place);
-  if (step.kind !== 'change') return;
-  for (const one of step.edit.remove) await api.remove(one);
+  for (const one of ownAmongTwins(await api.at(around(place.name)), place)) await api.remove(one);
 }
 
 /** Every item of a list that comes in pages: `ask` gives those of one page, counted from 1, and whether more follow. */

@@ -7,6 +7,9 @@
  *
  * An address that no claim names is somebody else's. Records are removed by id, so what was made anew after it was read is
  * not removed: who takes over an address that a dead cell claims makes its record anew, and who buries that cell misses it.
+ *
+ * Some zones have each record once, and refuse what is there (Cloudflare); others have it as often as it is made
+ * (DigitalOcean, Linode).
  */
 import { CellError } from '../../src/errors.ts';
 import { addressType, claimText, isOf, type Owner, onlyOf, plainAddress, readClaim } from './claims.ts';
@@ -108,21 +111,23 @@ export function planPut(records: readonly ZoneRecord[], want: Said): Step {
 
   const kept = there.filter(({ value }) => wanted.includes(value) && namedIn(mine, value));
   const taken = there.filter(({ value }) => wanted.includes(value) && !namedIn(mine, value));
-  const stale = onlyOf(mine, others).filter((value) => !wanted.includes(value));
+  const isStale = ({ value }: { readonly value: string }) => !wanted.includes(value) && namedIn(mine, value);
+  const stale = there.filter(isStale);
+  // Of two who leave an address that both claim, one has to find its record gone (see planTake).
+  const shared = stale.filter(({ value }) => namedIn(others, value));
   const text = claimText(want);
   const [claim] = mine.filter(({ record }) => record.value === text);
   const outdated = mine.filter((one) => one !== claim).map(({ record }) => record);
   const wrong = (record: ZoneRecord) => record.ttl !== ttl || record.veiled === true;
   const edit: ZoneEdit = {
-    remove: [
-      ...there.filter(({ value }) => stale.includes(value)).map(({ record }) => record),
-      ...taken.map(({ record }) => record),
-      ...outdated,
-    ].map(({ id }) => id),
+    remove: [...stale.map(({ record }) => record), ...taken.map(({ record }) => record), ...outdated].map(
+      ({ id }) => id,
+    ),
     mend: [...kept.map(({ record }) => record), ...(claim === undefined ? [] : [claim.record])]
       .filter(wrong)
       .map((record) => ({ ...record, ttl, veiled: false })),
     add: [
+      ...shared.map(({ record, value }): NewRecord => ({ name, type: addressType(value), value, ttl: record.ttl })),
       ...wanted
         .filter((value) => !kept.some((one) => one.value === value))
         .map((value): NewRecord => ({ name, type: addressType(value), value, ttl })),
@@ -132,35 +137,82 @@ export function planPut(records: readonly ZoneRecord[], want: Said): Step {
   return isNothing(edit) ? { kind: 'there' } : { kind: 'change', edit };
 }
 
-/** What takes a cell's records under a name away, and nothing else. */
+/**
+ * What takes a cell's records under a name away, and nothing else, in a zone that has each record once. An address that
+ * another cell claims, too, is made anew for it: of two who leave at once one finds the record gone, and looks again.
+ */
 export function planTake(records: readonly ZoneRecord[], owner: Owner & { readonly name: string }): Step {
-  const claims = claimsAt(records, owner.name);
-  const mine = claims.filter(isOf(owner));
-  const own = onlyOf(
-    mine,
-    claims.filter((claim) => !mine.includes(claim)),
-  );
-  const addresses = addressesAt(records, owner.name).filter(({ value }) => own.includes(plainAddress(value)));
-  const remove = [...addresses, ...mine.map(({ record }) => record)].map(({ id }) => id);
-  return remove.length === 0 ? { kind: 'there' } : { kind: 'change', edit: { remove, mend: [], add: [] } };
+  const { mine, own, shared } = partsOf(records, owner);
+  if (mine.length === 0) return { kind: 'there' };
+  return {
+    kind: 'change',
+    edit: {
+      remove: [...own, ...shared, ...mine].map(({ id }) => id),
+      mend: [],
+      add: shared.map(({ name, value, ttl }) => ({ name, type: addressType(value), value, ttl })),
+    },
+  };
 }
 
 /**
- * Ids of records that attempts which were cut off left of a cell's: they are its own by its claims, and `kept`, which its
- * stack knows, has others of them. Without any kept there nothing is left over: then they are all that there is.
+ * Ids of what a cell has under a name in a zone that may have a record several times: then each cell has its own. Which of
+ * those alike is whose nobody can tell; so many stay as other cells claim, the youngest, for the dead are older.
+ */
+export function ownAmongTwins(
+  records: readonly ZoneRecord[],
+  owner: Owner & { readonly name: string },
+): readonly string[] {
+  const { mine, others, own, shared } = partsOf(records, owner);
+  return [...own.map(({ id }) => id), ...surplus(shared, others), ...mine.map(({ id }) => id)];
+}
+
+/**
+ * Ids of records that attempts which were cut off left of a cell's, in such a zone: they are its own by its claims, and
+ * `kept`, which its stack knows, has others of them. Without any kept nothing is left over: then they are all there is.
  */
 export function leftOver(
   records: readonly ZoneRecord[],
   owner: Owner & { readonly name: string },
   kept: ReadonlySet<string>,
 ): readonly string[] {
-  const step = planTake(records, owner);
-  const own = step.kind === 'change' ? step.edit.remove : [];
-  const texts = new Set(claimsAt(records, owner.name).map(({ record }) => record.id));
-  const isClaim = (id: string) => texts.has(id);
-  return [own.filter(isClaim), own.filter((id) => !isClaim(id))].flatMap((alike) =>
-    alike.some((id) => kept.has(id)) ? alike.filter((id) => !kept.has(id)) : [],
-  );
+  const { mine, others, own, shared } = partsOf(records, owner);
+  const isKept = ({ id }: ZoneRecord) => kept.has(id);
+  const beside = (alike: readonly ZoneRecord[]) =>
+    alike.some(isKept) ? alike.filter((one) => !isKept(one)).map(({ id }) => id) : [];
+  const apart = shared.some(isKept) ? surplus(shared, others, isKept) : [];
+  return [...beside(mine), ...beside(own), ...apart];
+}
+
+/** A cell's claims, those of others, the addresses that are its alone, and those that others claim, too. */
+function partsOf(records: readonly ZoneRecord[], owner: Owner & { readonly name: string }) {
+  const claims = claimsAt(records, owner.name);
+  const mine = claims.filter(isOf(owner));
+  const others = claims.filter((claim) => !mine.includes(claim));
+  const alone = onlyOf(mine, others);
+  const claimed = new Set(mine.flatMap(({ addresses }) => addresses));
+  const held = addressesAt(records, owner.name).filter(({ value }) => claimed.has(plainAddress(value)));
+  const isAlone = ({ value }: ZoneRecord) => alone.includes(plainAddress(value));
+  return {
+    mine: mine.map(({ record }) => record),
+    others,
+    own: held.filter(isAlone),
+    shared: held.filter((record) => !isAlone(record)),
+  };
+}
+
+/** Of records that are alike, those that nobody else needs: the oldest, and none that stays. */
+function surplus(
+  shared: readonly ZoneRecord[],
+  others: readonly Held[],
+  stays: (record: ZoneRecord) => boolean = () => false,
+): readonly string[] {
+  const values = [...new Set(shared.map(({ value }) => plainAddress(value)))];
+  return values.flatMap((value) => {
+    const alike = shared.filter((record) => plainAddress(record.value) === value && !stays(record));
+    const needed = others.filter(({ addresses }) => addresses.includes(value)).length;
+    const byAge = alike.toSorted((a, b) => Number(a.id) - Number(b.id));
+    return byAge.slice(0, Math.max(0, byAge.length - needed)).map(({ id }) => id);
+  });
 }
 
 /** What a cell has under a name, or null when it claims nothing there. */
