@@ -3,7 +3,10 @@ import { execFile } from 'node:child_process';
 import { createServer } from 'node:net';
 import { promisify } from 'node:util';
 import type { Genome } from '../genome/schema.ts';
+import { type About, examineCredential, isExamined } from '../stacks/credentials/examine.ts';
+import type { Gene } from '../stacks/credentials/index.ts';
 import { dnsProvider } from '../stacks/records/index.ts';
+import type { Json } from '../stacks/stack.ts';
 import { dnsFor, dnsOf, ONLY } from './decide/dns.ts';
 import { OLDEST_NODE } from './effects/artefacts.ts';
 import { resolveSecret } from './effects/secrets.ts';
@@ -92,7 +95,32 @@ function aboutGenome(genome: Genome): Promise<Check>[] {
       }),
     ),
   );
-  return [...clouds, ...dns, ...secrets];
+  return [...clouds, ...dns, ...aboutCredentials(genome), ...secrets];
+}
+
+/** What each credential may do, where its provider says it or it can be proved: too little, and too much. */
+function aboutCredentials(genome: Genome): Promise<Check>[] {
+  const { organism } = genome;
+  const look = (gene: Gene, credential: Json, about: Omit<About, 'organism'>) =>
+    examineCredential(gene, credential, { ...about, organism });
+  const clouds = Object.entries(genome.clouds).flatMap(([name, gene]) =>
+    isExamined(gene)
+      ? check(`credential ${name}`, false, async () => {
+          const { computeProvider } = await import('../stacks/machines/index.ts');
+          const credential = await computeProvider(gene.provider).credential(gene, '');
+          return look(gene, credential, { kind: 'compute', zone: null });
+        })
+      : [],
+  );
+  const dns = dnsOf(genome).flatMap(({ name, zone, gene }) =>
+    isExamined(gene)
+      ? check(`credential ${name === ONLY ? name : `dns ${name}`}`, false, async () => {
+          const credential = await dnsProvider(gene.provider).credential(gene, '', { zone });
+          return look(gene, credential, { kind: 'dns', zone });
+        })
+      : [],
+  );
+  return [...clouds, ...dns];
 }
 
 /** Whether an address can be listened on; one that somebody of ours listens on can. */

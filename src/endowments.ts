@@ -18,7 +18,7 @@ import { encrypt } from './effects/vault.ts';
 import { endOf, endow, mintsFor, revoke, sharedDigest, type Taker } from './endow.ts';
 import { CellError, explain } from './errors.ts';
 import { changeGrants, grantsOf, noteGrant, noteRefusal } from './grants.ts';
-import { type Credentials, credentialsOf, type Here, keepCredentials, lineageOf, say } from './here.ts';
+import { type Credentials, credentialsOf, type Here, keepCredentials, lineageOf, ownKeys, say } from './here.ts';
 import type { BirthId, Cell, CellId, Lineage } from './model.ts';
 
 /** What travels sealed from a parent to its child. */
@@ -98,10 +98,10 @@ export async function endowFirst(here: Here, genome: Genome, first: Cell): Promi
 
 async function keysOf(here: Here, genome: Genome, lineage: Lineage): Promise<Keys> {
   const [credentials, { given, owed, refused }] = await Promise.all([credentialsOf(here), grantsOf(here)]);
-  const { minted = {}, generation = 1 } = credentials;
+  const { generation = 1 } = credentials;
   return {
     generation,
-    own: Object.entries(minted).map(([purpose, { mints: _, ...key }]) => ({ purpose, ...key })),
+    own: ownKeys(credentials),
     grants: given,
     owed,
     refused,

@@ -10,6 +10,7 @@ import type { Genome } from '../genome/schema.ts';
 import type { Engine } from '../stacks/engines/engine.ts';
 import type { EngineName, Json } from '../stacks/stack.ts';
 import { dnsOf } from './decide/dns.ts';
+import type { Own } from './decide/rotation.ts';
 import { readJson, writeAtomic } from './effects/files.ts';
 import { type Identity, loadIdentity } from './effects/keys.ts';
 import { CellError } from './errors.ts';
@@ -114,6 +115,11 @@ export async function takeGenome(here: Here): Promise<Genome> {
 
 export async function credentialsOf(here: Here): Promise<Credentials> {
   return readJson<Credentials>(join(here.home, 'credentials.json'), { compute: null, dns: null });
+}
+
+/** What of it was minted for this home: when it ends, and nothing secret. */
+export function ownKeys({ minted = {} }: Pick<Credentials, 'minted'>): readonly Own[] {
+  return Object.entries(minted).map(([purpose, { mints: _, ...key }]) => ({ purpose, ...key }));
 }
 
 export async function keepCredentials(here: Pick<Here, 'home'>, credentials: Credentials): Promise<void> {

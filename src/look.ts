@@ -3,8 +3,9 @@ import type { Genome } from '../genome/schema.ts';
 import { computeProvider } from '../stacks/machines/index.ts';
 import { bakeable } from './bake.ts';
 import type { Beat } from './beat.ts';
+import { closedBy } from './decide/rotation.ts';
 import { CellError } from './errors.ts';
-import { type Here, lineageOf } from './here.ts';
+import { credentialsOf, type Here, lineageOf, ownKeys } from './here.ts';
 import type { Saga } from './journal.ts';
 import type { OpenSaga, Place, View } from './model.ts';
 import { pulsesOf } from './pulse.ts';
@@ -35,6 +36,7 @@ export async function look(here: Here, genome: Genome, sensed: Sensed, beat: Bea
     senses: sensed.senses,
     memory: beat.tick,
     sagas: (await here.journal.open()).map(openSaga),
+    closed: closedBy(ownKeys(await credentialsOf(here)), here.clock()),
     bakeable: await bakeable(here, genome, lineage),
     monthlyCents,
     places,

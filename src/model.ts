@@ -318,6 +318,8 @@ export interface View {
   readonly sagas: readonly OpenSaga[];
   /** Clouds that do not yet keep the artefacts of now for new machines, and a machine there that has them. */
   readonly bakeable?: readonly { readonly cloud: string; readonly birth: BirthId }[];
+  /** Clouds in which nothing is begun now, and why. */
+  readonly closed?: Readonly<Record<string, string>>;
   /** What one cell costs a month in each cloud, in cents. */
   readonly monthlyCents: Readonly<Record<string, number>>;
   /** Where clouds are: a region, and its latitude and longitude in degrees where they are known. */

@@ -33,11 +33,15 @@ export function choose(view: View, memory: TickMemory, now: number): Choice | { 
     return { why: `every cell is in ${livingRegions(view).join(', ')}, and no cloud in another region can be had` };
   }
   const order = allowed.sort(better(view));
-  const refusals = order.filter((cloud) => (memory.refused?.[cloud]?.until ?? 0) > now);
+  const closed = view.closed ?? {};
+  const until = (cloud: string) => memory.refused?.[cloud]?.until ?? 0;
+  const refusals = order.filter((cloud) => until(cloud) > now || closed[cloud] !== undefined);
   const cloud = order.find((one) => !refusals.includes(one));
-  const told = (one: string) => `${one} refused: ${memory.refused?.[one]?.why}`;
+  const told = (one: string) =>
+    closed[one] === undefined ? `${one} refused: ${memory.refused?.[one]?.why}` : `${one}: ${closed[one]}`;
   if (cloud === undefined) {
-    const soonest = Math.min(...refusals.map((one) => memory.refused?.[one]?.until ?? now));
+    if (refusals.every((one) => closed[one] !== undefined)) return { why: refusals.map(told).join('; ') };
+    const soonest = Math.min(...refusals.filter((one) => until(one) > now).map(until));
     return { why: `${refusals.map(told).join('; ')}; asked again in ${span(soonest - now)}` };
   }
   const before = refusals.filter((one) => order.indexOf(one) < order.indexOf(cloud));

@@ -157,3 +157,18 @@ function reason(
   }
   return grant.shared === keys.shared(child) ? null : 'what was handed on to it is another now';
 }
+
+/** A machine is made, imprinted and taken back, if need be, within this. */
+const DIVISION_MS = 600_000;
+
+/** Clouds in which nothing is begun, for their credential has ended or would in the middle of it, and why. */
+export function closedBy(own: readonly Own[], now: number): Readonly<Record<string, string>> {
+  const closed: Record<string, string> = {};
+  for (const { purpose, until, lapses } of own) {
+    const ends = Math.min(until ?? Number.POSITIVE_INFINITY, lapses ?? Number.POSITIVE_INFINITY);
+    if (!purpose.startsWith('compute-') || ends - now >= DIVISION_MS) continue;
+    const cloud = purpose.slice('compute-'.length);
+    closed[cloud] = ends > now ? `its credential ends in ${span(ends - now)}` : 'its credential has ended';
+  }
+  return closed;
+}

@@ -212,3 +212,21 @@ test('distances are those of the earth', () => {
   expect(distance([90, 0], [-90, 0])).toBeCloseTo(Math.PI * 6371, 3);
   expect(distance(SYDNEY.at, SYDNEY.at)).toBe(0);
 });
+
+describe('a cloud whose credential has ended', () => {
+  const ended = 'its credential has ended';
+
+  test('is passed over, with the reason', () => {
+    const one = { ...placed({ prefer: ['far'] }), closed: { far: ended } };
+    expect(choose(one, freshMemory(), NOW)).toEqual({ cloud: 'near', passed: `far: ${ended}` });
+  });
+
+  test('is said to be that when there is no other, beside those that refused', () => {
+    const one = { ...placed({}), closed: { near: ended, far: ended, third: ended } };
+    expect(cloudOf(one)).toBe(`near: ${ended}; far: ${ended}; third: ${ended}`);
+    const two = { ...placed({}), closed: { near: ended, third: ended } };
+    expect(cloudOf(two, noteRefused(freshMemory(), 'far', 'quota', NOW))).toMatch(
+      /far refused: quota.*asked again in 10 min$/,
+    );
+  });
+});

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { fold } from '../../src/decide/lineage.ts';
-import { dueAt, type Errand, errands, type Grant, type Keys } from '../../src/decide/rotation.ts';
+import { closedBy, dueAt, type Errand, errands, type Grant, type Keys } from '../../src/decide/rotation.ts';
 import { feeds, SEEDER } from './feeds.ts';
 import { DIVIDED, MIN, NOW, SEEDED } from './view.ts';
 
@@ -158,4 +158,15 @@ describe('a cell', () => {
   test('that has none does nothing', () => {
     expect(ask(SEEDED, 'A', { grants: {} }, NOW + 99 * DAY)).toEqual([]);
   });
+});
+
+test('nothing is begun in a cloud whose credential ends before it would be done', () => {
+  const own = (more: Partial<Keys['own'][number]>) => [
+    { purpose: 'compute-near', mintedAt: NOW, until: null, ...more },
+  ];
+  expect(closedBy(own({}), NOW)).toEqual({});
+  expect(closedBy(own({ until: NOW + 10 * MIN }), NOW)).toEqual({});
+  expect(closedBy(own({ until: NOW + 9 * MIN }), NOW)).toEqual({ near: 'its credential ends in 9 min' });
+  expect(closedBy(own({ until: NOW + DAY, lapses: NOW }), NOW)).toEqual({ near: 'its credential has ended' });
+  expect(closedBy(own({ purpose: 'dns-near', until: NOW }), NOW)).toEqual({});
 });
