@@ -96,6 +96,7 @@ async function destroyBody(here: Here, genome: Genome, lineage: Lineage, cell: C
       const sealed = await here.memory.file(carrier, `stacks/${stack}.age`);
       if (sealed === null) continue;
       const portable = JSON.parse((await unseal(here.home, sealed)).toString('utf8'));
+      if (portable === null) continue;
       await (await engineOf(here, portable.engine, genome)).import(stack, portable);
       break;
     }

@@ -148,6 +148,8 @@ const adopt: Performed<'adopt'> = async (here, { stack, from }) => {
   const sealed = await here.memory.file(from, `stacks/${stack}.age`);
   if (sealed === null) throw new CellError('NOT_FOUND', `No checkpoint of ${stack} came along`);
   const portable = JSON.parse((await unseal(here.home, sealed)).toString('utf8'));
+  // A machine that is found by its tags alone has none.
+  if (portable === null) return {};
   await (await engineOf(here, portable.engine, genome)).import(stack, portable);
   return {};
 };

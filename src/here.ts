@@ -134,6 +134,12 @@ export async function keepSecrets(here: Pick<Here, 'home'>, secrets: Secrets): P
   await writeAtomic(join(here.home, 'secrets.json'), JSON.stringify(secrets), 0o600);
 }
 
+/** Whether this home has anything of a stack: where it has not, no engine is needed to be rid of it. */
+export async function hasStack(here: Pick<Here, 'home'>, name: EngineName, stack: string): Promise<boolean> {
+  const { stackHome } = await import('../stacks/engines/home.ts');
+  return existsSync(stackHome(join(here.home, 'stacks'), name, stack).folder);
+}
+
 /** An engine over this home's stacks, with the credentials this cell has: for DNS, those of the provider called `dns`. */
 export async function engineOf(here: Here, name: EngineName, genome: Genome, dns?: string): Promise<Engine> {
   const { engine } = await import('../stacks/engines/index.ts');

@@ -3,10 +3,12 @@
 import { join } from 'node:path';
 import type { Genome } from '../genome/schema.ts';
 import { birthId } from '../stacks/names.ts';
+import { isFinal, type Refusal, refusalOf } from '../stacks/refusals.ts';
 import { apoptosis } from './apoptosis.ts';
 import { bake } from './bake.ts';
 import { beatOf, keepBeat } from './beat.ts';
 import { noteBirth } from './decide/breaker.ts';
+import { noteGiven, noteRefused } from './decide/placement.ts';
 import { letIn } from './doors.ts';
 import { writeAtomic } from './effects/files.ts';
 import { runThrottle } from './effects/hooks.ts';
@@ -18,7 +20,7 @@ import { newSaga, type RunContext, type RunOutcome, run, type Saga } from './jou
 import { ALIVE_EVERY_MS, STEP_ATTEMPTS } from './limits.ts';
 import { newDivision, newMachine, purposeOf } from './making.ts';
 import { canTakeBack, mitosis, takingBack } from './mitosis.ts';
-import type { Action, Lineage } from './model.ts';
+import type { Action, Lineage, TickMemory } from './model.ts';
 import { fine, type Outcome, wrong } from './outcome.ts';
 import { cellDonor, parentOf } from './parent.ts';
 import { repeat } from './pulse.ts';
@@ -178,10 +180,13 @@ async function goOn(here: Here, genome: Genome, saga: Saga, options: PerformOpti
     const outcome = await run(division, steps, context);
     if (outcome.kind === 'failed') await noteRefusal(here, outcome.error);
     if (outcome.kind === 'done') await noteOutcome(here, genome, division.step !== 'takeBack', division);
-    const enough = outcome.kind === 'failed' && (outcome.failures >= STEP_ATTEMPTS || division.stranded != null);
+    const refusal = refusalAt(genome, outcome);
+    const final = division.stranded != null || (refusal !== null && isFinal(refusal));
+    const enough = outcome.kind === 'failed' && (outcome.failures >= STEP_ATTEMPTS || final);
     if (enough && division.step !== 'takeBack') {
       if (canTakeBack(division, await lineageOf(here))) {
-        Object.assign(division, { step: 'takeBack', due: 0, failures: 0, takenBack: explain(outcome.error) });
+        const takenBack = refusal === null ? explain(outcome.error) : `${division.cloud} refused: ${refusal.why}`;
+        Object.assign(division, { step: 'takeBack', due: 0, failures: 0, takenBack, refusal: refusal?.why ?? null });
         await here.journal.save(division);
         const back = await run(division, takingBack(parent), context);
         if (back.kind === 'done') await noteOutcome(here, genome, false, division);
@@ -207,11 +212,14 @@ async function stemmed(here: Here, genome: Genome, stem: Stem, parent: Parent, c
   }
   const reason = stem.lastFailure;
   const outcome = await run(stem, stem.step === 'takeBack' ? stemBack(parent) : stemSteps(parent), context);
+  const refusal = refusalAt(genome, outcome);
   if (outcome.kind === 'waiting') return fine(`stem cell ${stem.id} is ready`);
   if (outcome.kind === 'done') return fine(`stem cell ${stem.id} taken back: ${reason}`);
-  if (outcome.failures < STEP_ATTEMPTS || stem.step === 'takeBack') return told(stem, outcome);
+  const final = refusal !== null && isFinal(refusal);
+  if ((outcome.failures < STEP_ATTEMPTS && !final) || stem.step === 'takeBack') return told(stem, outcome);
+  if (refusal !== null) await noteTick(here, (tick) => noteRefused(tick, stem.cloud, refusal.why, here.clock()));
   // A machine that did not come up counts as a failed birth; one that died later does not.
-  if (outcome.step !== 'keep') await noteFailure(here, genome, explain(outcome.error));
+  else if (outcome.step !== 'keep') await noteFailure(here, genome, explain(outcome.error));
   const ended = await ending(here, stem, explain(outcome.error));
   const back = await run(ended, stemBack(parent), context);
   return back.kind === 'done'
@@ -234,16 +242,31 @@ async function absorbed(here: Here, genome: Genome, saga: Apoptosis, outcome: Ru
   return wrong(line, 'fence');
 }
 
-async function noteFailure(here: Here, genome: Genome, why: string): Promise<void> {
-  const beat = await beatOf(here);
-  await keepBeat(here, { ...beat, tick: noteBirth(beat.tick, false, here.clock(), genome.rhythm.settle, why) });
+/** Why the cloud made no machine, where another could be asked; where there is one cloud, its births just fail. */
+function refusalAt(genome: Genome, outcome: RunOutcome): Refusal | null {
+  if (outcome.kind !== 'failed' || outcome.step !== 'body' || Object.keys(genome.clouds).length < 2) return null;
+  return refusalOf(outcome.error);
 }
 
-/** What the breaker learns, and figures for whoever asks how long each phase took. */
-async function noteOutcome(here: Here, genome: Genome, ok: boolean, saga: Mitosis): Promise<void> {
+async function noteTick(here: Here, change: (tick: TickMemory) => TickMemory): Promise<void> {
   const beat = await beatOf(here);
-  const why = saga.takenBack;
-  await keepBeat(here, { ...beat, tick: noteBirth(beat.tick, ok, here.clock(), genome.rhythm.settle, why) });
+  await keepBeat(here, { ...beat, tick: change(beat.tick) });
+}
+
+function noteFailure(here: Here, genome: Genome, why: string): Promise<void> {
+  return noteTick(here, (tick) => noteBirth(tick, false, here.clock(), genome.rhythm.settle, why));
+}
+
+/**
+ * What is learnt for the next birth, and figures for whoever asks how long each phase took. A cloud that refused is not
+ * asked for a while, which the breaker does not make the others wait for.
+ */
+async function noteOutcome(here: Here, genome: Genome, ok: boolean, saga: Mitosis): Promise<void> {
+  const { cloud, refusal = null, takenBack: why } = saga;
+  await noteTick(here, (tick) => {
+    if (!ok && refusal !== null) return noteRefused(tick, cloud, refusal, here.clock());
+    return noteBirth(ok ? noteGiven(tick, cloud) : tick, ok, here.clock(), genome.rhythm.settle, why);
+  });
   const { phases, figures, startedAt, birth } = saga;
   await writeAtomic(join(here.home, 'last-division.json'), JSON.stringify({ birth, ok, startedAt, phases, figures }));
 }

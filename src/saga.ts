@@ -56,6 +56,8 @@ export interface Mitosis extends Saga<'divide'>, Making {
   stranded?: FunctionName | null;
   /** Why it is taken back: the failure before that, whatever fails on the way back. */
   takenBack?: string;
+  /** What the cloud said that made no machine, if that is why. */
+  refusal?: string | null;
   /**
    * Bytes sent by the imprint; of each function bytes and ms of its first pass, number and bytes of those before the
    * hold, bytes and ms of the last (`…Pass:NAME`), and how long it answered nobody (`pauseMs:NAME`).

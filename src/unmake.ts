@@ -4,10 +4,11 @@ import { computeProvider } from '../stacks/machines/index.ts';
 import type { TaggedMachine } from '../stacks/machines/machine.ts';
 import { stackName } from '../stacks/names.ts';
 import { dnsProvider } from '../stacks/records/index.ts';
+import type { EngineName } from '../stacks/stack.ts';
 import { dnsOf } from './decide/dns.ts';
 import { unmint } from './endowments.ts';
 import { CellError } from './errors.ts';
-import { credentialsOf, engineOf, type Here, lineageOf } from './here.ts';
+import { credentialsOf, engineOf, type Here, hasStack, lineageOf } from './here.ts';
 import { mended } from './mended.ts';
 import type { BirthId, Cell } from './model.ts';
 
@@ -17,15 +18,22 @@ import type { BirthId, Cell } from './model.ts';
  */
 export async function unmake(here: Here, genome: Genome, birth: BirthId): Promise<void> {
   const stack = stackName(genome.organism, birth, 'body');
-  const engines = new Set(Object.values(genome.clouds).map((gene) => computeProvider(gene.provider).engine));
-  for (const name of engines) {
-    const engine = await engineOf(here, name, genome);
-    await mended(engine, stack, here.log, () => engine.destroy(stack));
-  }
+  const providers = Object.values(genome.clouds).map((gene) => computeProvider(gene.provider));
+  const byTags = new Set(providers.filter(({ lost }) => lost !== undefined).map(({ engine }) => engine));
+  const destroy = async (names: Iterable<EngineName>) => {
+    for (const name of names) {
+      if (!(await hasStack(here, name, stack))) continue;
+      const engine = await engineOf(here, name, genome);
+      await mended(engine, stack, here.log, () => engine.destroy(stack));
+    }
+  };
+  await destroy(new Set(providers.map(({ engine }) => engine).filter((engine) => !byTags.has(engine))));
   // An heir has no checkpoint of what it inherited, and a dead cell took its own with it.
   const unsure = (address: string | null, cells: readonly Cell[]) =>
     cells.some((cell) => cell.birth === birth && cell.reach.address === address);
   await removeMachines(here, genome, (machine) => machine.birth === birth, unsure);
+  // What belongs to a machine that the stack does not know cannot go before it.
+  await destroy(byTags);
   await unmint(here, genome, birth);
 }
 

@@ -59,6 +59,10 @@ export function declared(plan: StackPlan, bindings: Bindings): readonly Declared
     if (spec.provider !== undefined && !isProvider(byName.get(spec.provider)?.type)) {
       throw refuse(plan, spec.name, `nothing in the stack is the provider ${spec.provider}`);
     }
+    for (const name of spec.after ?? []) {
+      if (!byName.has(name))
+        throw refuse(plan, spec.name, `nothing in the stack is called ${name}, which it comes after`);
+    }
     for (const hole of holesIn(spec.inputs)) {
       if (hole.kind !== 'ref') {
         const from = hole.kind === 'secret' ? bindings.secrets : bindings.values;
@@ -84,6 +88,7 @@ function sorted(plan: StackPlan, byName: ReadonlyMap<string, ResourceSpec>): rea
     if (seen.get(spec.name) === 'open') throw refuse(plan, spec.name, 'its references go round in a circle');
     seen.set(spec.name, 'open');
     if (spec.provider !== undefined) visit(byName.get(spec.provider)!);
+    for (const name of spec.after ?? []) visit(byName.get(name)!);
     for (const hole of holesIn(spec.inputs)) if (hole.kind === 'ref') visit(byName.get(hole.resource)!);
     seen.set(spec.name, 'done');
     order.push(spec);

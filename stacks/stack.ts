@@ -14,6 +14,8 @@ export interface ResourceSpec {
   readonly inputs: { readonly [key: string]: Json };
   /** Of another package than ours: the resource of the same plan that is its provider (`pulumi:providers:…`). */
   readonly provider?: string;
+  /** Resources of the same plan that are there before it, though it takes nothing from them. */
+  readonly after?: readonly string[];
   /** Inputs that count when it is made and never again: what they say later changes nothing. */
   readonly once?: readonly string[];
 }

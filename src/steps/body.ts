@@ -7,6 +7,7 @@ import { CellError } from '../errors.ts';
 import { mended } from '../mended.ts';
 import type { BirthId } from '../model.ts';
 import type { Making, Mitosis, Parent, Stem } from '../saga.ts';
+import { makeOnce } from './lost.ts';
 
 /** The child's body stack; the same genome and saga give the same plan. A stem cell is for no function yet. */
 export function bodyPlan(parent: Parent, saga: Pick<Making, 'birth' | 'cloud'>): StackPlan {
@@ -31,24 +32,34 @@ async function isOpen(parent: Parent, birth: BirthId): Promise<boolean> {
   return (lineage.cells[parent.id]?.attempts ?? lineage.seederAttempts).includes(birth);
 }
 
-/** 2: the machine. `up` adopts what an attempt that died left behind. */
+/** 2: the machine. What an attempt that died left behind is adopted. */
 export async function makeBody(parent: Parent, saga: Mitosis | Stem): Promise<void> {
   const plan = bodyPlan(parent, saga);
   const gene = parent.genome.clouds[saga.cloud];
   if (gene === undefined) throw new CellError('NOT_FOUND', `The genome has no cloud ${saga.cloud}`);
   const engine = await parent.engine(plan);
-  const { outputs } = await mended(engine, plan.name, parent.log, () =>
-    engine.up(plan, {
-      values: { imprintKey: saga.imprintKey.publicKey },
-      secrets: { hostKey: saga.firstHostKey.privateKey },
-    }),
-  );
+  const make = () =>
+    mended(engine, plan.name, parent.log, () =>
+      engine.up(plan, {
+        values: { imprintKey: saga.imprintKey.publicKey },
+        secrets: { hostKey: saga.firstHostKey.privateKey },
+      }),
+    );
   const provider = computeProvider(gene.provider);
+  if (provider.lost !== undefined) {
+    const credential = (await parent.credentials()).compute?.[saga.cloud] ?? null;
+    saga.reach = await makeOnce({ provider, lost: provider.lost, engine, plan, credential, make }, parent, saga);
+    return;
+  }
+  const { outputs } = await make();
   saga.reach = provider.reach(outputs);
   saga.ownHostKey = provider.hostKey?.(outputs) ?? null;
 }
 
-/** The body's checkpoint, to be handed on. A damaged one is made anew, from what carries the birth's tags. */
+/**
+ * The body's checkpoint, to be handed on. A damaged one is made anew, from what carries the birth's tags; null where the
+ * machine is found by these alone.
+ */
 export async function exportBody(parent: Parent, saga: Mitosis): Promise<Portable | null> {
   const plan = bodyPlan(parent, saga);
   const engine = await parent.engine(plan);

@@ -96,7 +96,14 @@ export class PulumiEngine implements Engine {
       workspace.providers = demanded(workspace.known(), this.setup.credentials);
       const secrets = workspace.exists() ? secretsIn(await workspace.export(true)) : [];
       const result = workspace.exists()
-        ? await this.call(workspace, undefined, 'destroy', secrets, (one, options) => one.destroy(options), lost)
+        ? await this.call(
+            workspace,
+            undefined,
+            'destroy',
+            secrets,
+            (one, options) => one.destroy({ ...options, refresh: workspace.providers.length > 0 }),
+            lost,
+          )
         : NOTHING;
       rmSync(workspace.home.folder, { recursive: true, force: true });
       return result;

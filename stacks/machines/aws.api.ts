@@ -55,6 +55,11 @@ export async function removeInstance(id: string, credential: Json, patience: Pat
   if (birth !== null) await removeGroups(birth, credential, patience);
 }
 
+/** What was made for an instance that is not there. */
+export async function clearInstance({ birth }: { readonly birth: string }, credential: Json): Promise<void> {
+  await removeGroups(birth, credential, {});
+}
+
 /** What an instance leaves holds its group for some seconds more. */
 async function removeGroups(birth: string, credential: Json, patience: Patience): Promise<void> {
   const isGone = async () => {

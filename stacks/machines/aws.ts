@@ -9,7 +9,7 @@ import { type Arch, sizeIn, tableOf } from '../prices/table.ts';
 import type { Json, ResourceSpec } from '../stack.ts';
 import { CLOUD_CONFIG } from './cloud-init.ts';
 import { type ComputeProvider, MACHINE, type MachineNeed } from './machine.ts';
-import { EVERYBODY, located, opened, placeOf, priceOf, providerOf, reachAt } from './rented.ts';
+import { EVERYBODY, located, opened, placeOf, priceOf, providerOf, reachAt, reachOf } from './rented.ts';
 import { fitted, labelOf, type Rules, tagsOf } from './tags.ts';
 
 /** A group's name may not begin as its ids do. */
@@ -87,6 +87,14 @@ export const awsCompute: ComputeProvider = {
   async remove(id, credential) {
     const { removeInstance } = await import('./aws.api.ts');
     await removeInstance(id, credential);
+  },
+
+  lost: {
+    reach: ({ address }) => reachOf(address),
+    async clear(who, credential) {
+      const { clearInstance } = await import('./aws.api.ts');
+      await clearInstance(who, credential);
+    },
   },
 };
 

@@ -2,10 +2,10 @@
 import { tokenIn } from '../credentials/token.ts';
 import { type Rest, rest } from '../rest.ts';
 import type { Json } from '../stack.ts';
-import { birthTag, TAG_RULES } from './digitalocean.ts';
+import { birthTag, NAME_RULES, TAG_RULES } from './digitalocean.ts';
 import type { TaggedMachine } from './machine.ts';
 import { listIn, type Patience, paged, untilGone } from './rented.api.ts';
-import { flat, flatValue } from './tags.ts';
+import { flat, flatValue, labelOf } from './tags.ts';
 
 const NAME = 'DigitalOcean';
 const USUAL = 'https://api.digitalocean.com';
@@ -49,7 +49,15 @@ export async function removeDroplet(id: string, credential: Json, patience: Pati
   await api.ask('DELETE', path, undefined, [404]);
   await untilGone(`Droplet ${id}`, async () => (await api.ask('GET', path, undefined, [404])).status === 404, patience);
   const birth = flatValue(tags, 'birth');
-  if (birth === null) return;
+  if (birth !== null) await clearNamed(api, name, birth);
+}
+
+/** What was made for a droplet that is not there. */
+export async function clearDroplet(who: { organism: string; birth: string }, credential: Json): Promise<void> {
+  await clearNamed(client(credential), labelOf(who, NAME_RULES), who.birth);
+}
+
+async function clearNamed(api: Rest, name: string, birth: string): Promise<void> {
   for (const [at, member] of [
     ['/v2/firewalls', 'firewalls'],
     ['/v2/account/keys', 'ssh_keys'],

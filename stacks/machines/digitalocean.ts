@@ -6,7 +6,7 @@ import { geneFor } from '../gene.ts';
 import type { Json, ResourceSpec } from '../stack.ts';
 import { CLOUD_CONFIG } from './cloud-init.ts';
 import { type ComputeProvider, MACHINE, type MachineNeed } from './machine.ts';
-import { EVERYBODY, located, opened, placeOf, priceOf, providerOf, reachAt } from './rented.ts';
+import { EVERYBODY, located, opened, placeOf, priceOf, providerOf, reachAt, reachOf } from './rented.ts';
 import { flat, labelOf, type Rules, tagsOf } from './tags.ts';
 
 /** A droplet's name is its host name; a firewall takes no more characters than that. */
@@ -53,6 +53,8 @@ export const digitaloceanCompute: ComputeProvider = {
           ],
           userData: CLOUD_CONFIG,
         }),
+        // A droplet that is there has all that belongs to it, whatever became of the attempt that made it.
+        after: ['firewall'],
         once: ['dropletAgent', 'image', 'sshKeys', 'userData'],
       },
     ];
@@ -78,6 +80,14 @@ export const digitaloceanCompute: ComputeProvider = {
   async remove(id, credential) {
     const { removeDroplet } = await import('./digitalocean.api.ts');
     await removeDroplet(id, credential);
+  },
+
+  lost: {
+    reach: ({ address }) => reachOf(address),
+    async clear(who, credential) {
+      const { clearDroplet } = await import('./digitalocean.api.ts');
+      await clearDroplet(who, credential);
+    },
   },
 };
 

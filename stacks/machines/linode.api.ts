@@ -50,7 +50,15 @@ export async function removeInstance(id: string, credential: Json, patience: Pat
   await api.ask('DELETE', path, undefined, [404]);
   await untilGone(`Linode ${id}`, async () => (await api.ask('GET', path, undefined, [404])).status === 404, patience);
   const birth = flatValue(tags, 'birth');
-  if (birth === null) return;
+  if (birth !== null) await clearBirth(api, birth);
+}
+
+/** What was made for an instance that is not there. */
+export async function clearInstance({ birth }: { readonly birth: string }, credential: Json): Promise<void> {
+  await clearBirth(client(credential), birth);
+}
+
+async function clearBirth(api: Rest, birth: string): Promise<void> {
   const tag = flat({ key: 'birth', value: birth }, TAG_RULES);
   const firewalls = await all<Tagged>(api, '/networking/firewalls');
   for (const left of firewalls.filter((one) => one.tags?.includes(tag) === true)) {

@@ -3,7 +3,7 @@ import { geneFor } from '../gene.ts';
 import type { Json, ResourceSpec } from '../stack.ts';
 import { CLOUD_CONFIG } from './cloud-init.ts';
 import { type ComputeProvider, MACHINE, type MachineNeed } from './machine.ts';
-import { EVERYBODY, located, opened, placeOf, priceOf, providerOf, reachAt } from './rented.ts';
+import { EVERYBODY, located, opened, placeOf, priceOf, providerOf, reachAt, reachOf } from './rented.ts';
 import { flat, labelOf, type Rules, tagsOf } from './tags.ts';
 
 /** Two of `-`, `_` or `.` beside each other are refused, in both. */
@@ -71,6 +71,14 @@ export const linodeCompute: ComputeProvider = {
   async remove(id, credential) {
     const { removeInstance } = await import('./linode.api.ts');
     await removeInstance(id, credential);
+  },
+
+  lost: {
+    reach: ({ address }) => reachOf(address),
+    async clear(who, credential) {
+      const { clearInstance } = await import('./linode.api.ts');
+      await clearInstance(who, credential);
+    },
   },
 };
 

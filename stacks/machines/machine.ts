@@ -64,12 +64,25 @@ export interface ComputeProvider {
   list(organism: string, credential: Json): Promise<readonly TaggedMachine[]>;
   /** Destroys one by its provider id. Gone already is fine. */
   remove(id: string, credential: Json): Promise<void>;
+  /** Of a provider whose engine knows nothing of births. */
+  readonly lost?: Lost;
   /** Keeps artefacts of a machine where new machines start from. Clouds that cannot have none. */
   readonly bake?: Baking;
   /** What `cell doctor` says of the cloud, with the credential a laptop starts with. Changes nothing. Throws why not. */
   examine?(gene: CloudGene, organism: string): Promise<Examined>;
   /** Removes what the provider itself keeps on this computer, once the organism is gone. Clouds keep nothing. */
   forget?(organism: string, credential: Json): Promise<void>;
+}
+
+/**
+ * What a stack lost track of, found by its tags: a call whose answer never came may have taken effect. A machine that is
+ * there has all that belongs to it, for that is made before it.
+ */
+export interface Lost {
+  /** Where a machine is reached that was found. Throws NOT_FOUND while it has no address. */
+  reach(machine: TaggedMachine): Reach;
+  /** Removes what belongs to a birth besides its machine, which is not there: a next attempt needs the names. */
+  clear(who: { readonly organism: string; readonly birth: string }, credential: Json): Promise<void>;
 }
 
 export interface Baking {

@@ -33,15 +33,19 @@ export function placeOf({ provider, region }: RentedGene): Place {
 }
 
 /** Root, whatever user the image has: cloud-init.ts. Throws NOT_FOUND while the machine has no address. */
-export function reachAt(outputs: Outputs, output: string): Reach {
-  const address = machineOf(outputs)[output];
-  if (typeof address !== 'string' || address === '') {
-    throw new CellError('NOT_FOUND', 'the machine has no address yet', {
-      why: `its provider says nothing of ${output}`,
-      suggestion: 'This is tried again by itself.',
-    });
+export function reachOf(address: unknown): Reach {
+  if (typeof address === 'string' && address !== '') {
+    return { address, sshPort: SSH_PORT, user: 'root', root: '', httpPort: HTTP_PORT };
   }
-  return { address, sshPort: SSH_PORT, user: 'root', root: '', httpPort: HTTP_PORT };
+  throw new CellError('NOT_FOUND', 'the machine has no address yet', {
+    why: 'its provider says none',
+    suggestion: 'This is tried again by itself.',
+  });
+}
+
+/** By the output that has the address. */
+export function reachAt(outputs: Outputs, output: string): Reach {
+  return reachOf(machineOf(outputs)[output]);
 }
 
 export interface Opened {

@@ -1,6 +1,6 @@
 /** Instances over EC2's query protocol, at a stand-in that answers as EC2 does. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { listInstances, removeInstance } from '../../../stacks/machines/aws.api.ts';
+import { clearInstance, listInstances, removeInstance } from '../../../stacks/machines/aws.api.ts';
 import { ec2 } from '../../../stacks/machines/aws.query.ts';
 import { failure, type Given, type Server, serve } from '../credentials/server.support.ts';
 
@@ -126,6 +126,12 @@ describe('instances', () => {
     expect(groups).toEqual([]);
     await removeInstance('i-unknown', credential(), patience);
   });
+});
+
+test('an instance that is not there leaves no group', async () => {
+  groups = ['sg-1'];
+  await clearInstance({ birth: 'b-a' }, credential());
+  expect(groups).toEqual([]);
 });
 
 describe('an answer', () => {

@@ -1,6 +1,6 @@
 /** Droplets over the API, at a stand-in whose answers are held to DigitalOcean's own document. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { listDroplets, removeDroplet } from '../../../stacks/machines/digitalocean.api.ts';
+import { clearDroplet, listDroplets, removeDroplet } from '../../../stacks/machines/digitalocean.api.ts';
 import { wrongAnswer, wrongRequest } from '../../specs/digitalocean.support.ts';
 import { type Asked, failure, type Given, type Server, serve } from '../credentials/server.support.ts';
 
@@ -145,6 +145,14 @@ test('go with what was made for them, and only when they are gone', async () => 
   const looks = server.asked.filter(({ method, path }) => method === 'GET' && path === '/v2/droplets/3');
   expect(looks).toHaveLength(5);
   await removeDroplet('3', credential(), patience);
+});
+
+test('that are not there leave no names', async () => {
+  firewalls = [{ id: 'f2', name: 'garden-b2', tags: [] }];
+  keys = [{ id: 12, name: 'garden-b2', tags: [] }];
+  tags = ['cell-organism:garden', 'cell-birth:b2'];
+  await clearDroplet({ organism: 'garden', birth: 'b2' }, credential());
+  expect([firewalls, keys, tags]).toEqual([[], [], ['cell-organism:garden']]);
 });
 
 test('that stay are not said to be gone', async () => {

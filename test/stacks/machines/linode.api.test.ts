@@ -1,6 +1,6 @@
 /** Instances of Linode over its API, at a stand-in. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { listInstances, removeInstance } from '../../../stacks/machines/linode.api.ts';
+import { clearInstance, listInstances, removeInstance } from '../../../stacks/machines/linode.api.ts';
 import { failure, type Given, type Server, serve } from '../credentials/server.support.ts';
 
 interface Thing {
@@ -88,6 +88,15 @@ test('go with the firewall that was made for them, and only when they are gone',
   expect(instances.map(({ id }) => id)).toEqual([4]);
   expect(firewalls.map(({ id }) => id)).toEqual([9, 10]);
   await removeInstance('3', credential(), patience);
+});
+
+test('that are not there leave no firewall', async () => {
+  firewalls = [
+    { id: 8, label: 'garden-b2', tags: TAGS('b2') },
+    { id: 9, label: 'garden-b3', tags: TAGS('b3') },
+  ];
+  await clearInstance({ birth: 'b2' }, credential());
+  expect(firewalls.map(({ id }) => id)).toEqual([9]);
 });
 
 test('are not looked for with a token that is not taken', async () => {
