@@ -11,7 +11,12 @@ import { endowFirst, endowFrom, tendCredentials, unmint } from '../src/endowment
 import { CellError } from '../src/errors.ts';
 import { changeGrants, grantsOf, noteRefusal } from '../src/grants.ts';
 import { credentialsOf, type Here, keepCredentials, lineageOf, openHome } from '../src/here.ts';
+import { run } from '../src/journal.ts';
+import { newDivision, newMachine } from '../src/making.ts';
+import { takingBack } from '../src/mitosis.ts';
 import type { Cell, Deed } from '../src/model.ts';
+import type { Mitosis, Parent } from '../src/saga.ts';
+import { endow } from '../src/steps/endow.ts';
 import { removeStrays, strays } from '../src/sweep.ts';
 import { refusedCredential } from '../stacks/rest.ts';
 import type { Json } from '../stacks/stack.ts';
@@ -376,6 +381,64 @@ describe('a credential that is refused', () => {
     const plugin = new CellError('STACK_FAILED', 'b-body: up failed', { why: 'linodego: [401] Invalid Token' });
     await noteRefusal(child.here, plugin);
     expect((await grantsOf(child.here)).refused?.why).toMatch(/401/);
+  });
+});
+
+describe('a credential that ends in the middle of a division', () => {
+  /** The division stands before `endow`: a machine is there, and its child has no credentials yet. */
+  async function dividing() {
+    const birth = 'b00000000aa';
+    const stack = `garden-${birth}-body`;
+    await say(first, { kind: 'reserve', birth, stack, function: 'web', mode: 'replicate', why: 'a test' });
+    const purpose = { mode: 'replicate', functions: ['web'], budget: 0, why: 'a test' } as const;
+    const saga = { ...newDivision(now, purpose, newMachine(birth, 'far')), step: 'endow' };
+    const machines = new Set([birth]);
+    const parent = {
+      id: first.member.identity.id,
+      genome,
+      donor: { runs: true, resume: async () => {}, speak: async () => {} },
+      lineage: () => lineageOf(first.here),
+      say: (deed: Deed) => first.member.say(deed),
+      endow: (taker: Parameters<Parent['endow']>[0]) => endowFrom(first.here, genome, taker),
+      unmake: async () => {
+        machines.clear();
+        await unmint(first.here, genome, birth);
+      },
+    } as unknown as Parent;
+    const context = { journal: first.here.journal, now: () => now };
+    const forward = () => run<Mitosis>(saga, [['endow', (one) => endow(parent, one)]], context);
+    const back = () => run<Mitosis>(Object.assign(saga, { step: 'takeBack' }), takingBack(parent), context);
+    return { birth, saga, machines, forward, back };
+  }
+
+  test('gives a clear reason, and what was begun is taken back with nothing left', async () => {
+    const { saga, machines, forward, back } = await dividing();
+    const dns = tokenIn((await credentialsOf(first.here)).dns?.dns);
+    const minter = linode.tokens.find(({ token }) => token === dns)!;
+    linode.tokens.splice(linode.tokens.indexOf(minter), 1);
+    const before = tokens();
+    const outcome = await forward();
+    expect(outcome).toMatchObject({ kind: 'failed', step: 'endow' });
+    expect(saga.lastFailure).toBe(
+      'Linode does not take this credential: it was revoked, has run out, or never was one (Invalid Token)',
+    );
+    expect(JSON.stringify(saga)).not.toContain(dns);
+    expect(await back()).toEqual({ kind: 'done' });
+    expect(machines.size).toBe(0);
+    expect((await cellOf(first, first)).attempts).toEqual([]);
+    expect(tokens()).toEqual(before);
+    expect(await first.here.journal.open()).toEqual([]);
+  });
+
+  test('goes on where it was once there is another', async () => {
+    const { birth, saga, forward } = await dividing();
+    linode.trouble = ({ method }) =>
+      method === 'POST' ? { status: 401, body: { errors: [{ reason: 'Invalid Token' }] } } : null;
+    expect((await forward()).kind).toBe('failed');
+    linode.trouble = null;
+    expect(await forward()).toEqual({ kind: 'done' });
+    expect(saga.endowment?.dns?.dns).toMatchObject({ zone: 'garden.example' });
+    expect(tokens().filter((label) => label.includes(birth))).toEqual([`cell.garden.${birth}.dns-dns.1`]);
   });
 });
 

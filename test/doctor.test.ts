@@ -1,0 +1,82 @@
+/** What the doctor says of credentials, over the whole way from the genome: too little, too much, and not taken. */
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { genomeSchema } from '../genome/schema.ts';
+import { doctor } from '../src/doctor.ts';
+import { DIGITALOCEAN_SCOPES } from '../stacks/credentials/digitalocean.ts';
+import { type DigitalOceanStandIn, startDigitalOcean } from './stacks/credentials/digitalocean.support.ts';
+import { type LinodeStandIn, startLinode } from './stacks/credentials/linode.support.ts';
+
+const NOW = Date.UTC(2026, 4, 4);
+let ocean: DigitalOceanStandIn;
+let linode: LinodeStandIn;
+beforeEach(async () => {
+  [ocean, linode] = await Promise.all([startDigitalOcean(), startLinode(NOW)]);
+});
+afterEach(async () => {
+  for (const name of ['TEST_OCEAN', 'TEST_OCEAN_DNS', 'TEST_LINODE']) delete process.env[name];
+  await Promise.all([ocean.close(), linode.close()]);
+});
+
+const genome = (mint = true) =>
+  genomeSchema.parse({
+    organism: 'garden',
+    zone: 'garden.example',
+    clouds: {
+      near: {
+        provider: 'digitalocean',
+        region: 'ams3',
+        size: 's-1vcpu-1gb',
+        credentials: 'env:TEST_OCEAN',
+        endpoint: ocean.url,
+      },
+      far: {
+        provider: 'linode',
+        region: 'eu-central',
+        size: 'g6-nanode-1',
+        credentials: 'env:TEST_LINODE',
+        endpoint: `${linode.url}/v4`,
+        mint,
+      },
+    },
+    dns: { provider: 'digitalocean', credentials: 'env:TEST_OCEAN_DNS', endpoint: ocean.url },
+    functions: {},
+  });
+const credentials = async (mint = true) =>
+  Object.fromEntries(
+    (await doctor(genome(mint)))
+      .filter(({ name }) => name.startsWith('credential '))
+      .map(({ name, ok, found, mend }) => [name, { ok, found, mend }]),
+  );
+
+test('tokens with just what they need are fine', async () => {
+  process.env.TEST_OCEAN = 'compute';
+  process.env.TEST_OCEAN_DNS = 'dns';
+  ocean.tokens.set('compute', DIGITALOCEAN_SCOPES.compute).set('dns', DIGITALOCEAN_SCOPES.dns);
+  process.env.TEST_LINODE = linode.grant('events:read_only firewall:read_write linodes:read_write');
+  const found = await credentials(false);
+  expect(Object.values(found).map(({ ok }) => ok)).toEqual([true, true, true]);
+  expect(Object.keys(found)).toEqual(['credential near', 'credential far', 'credential dns']);
+  expect(JSON.stringify(found)).not.toContain(process.env.TEST_LINODE);
+  // With minting, the same token lacks the right to.
+  expect((await credentials())['credential far']?.mend).toMatch(/^It lacks account:read_write/);
+});
+
+test('a token that may do everything is complained of, at each provider in its own words', async () => {
+  process.env.TEST_OCEAN = process.env.TEST_OCEAN_DNS = 'all';
+  ocean.tokens.set('all', ['*']);
+  process.env.TEST_LINODE = linode.grant('*');
+  const found = await credentials();
+  expect(Object.values(found).map(({ ok }) => ok)).toEqual([false, false, false]);
+  expect(found['credential near']?.mend).toMatch(/^It has too many scopes: .*domain:update/);
+  expect(found['credential dns']?.mend).toMatch(/^It has too many scopes: .*droplet:delete/);
+  expect(found['credential far']?.mend).toMatch(/^It may do more than it has to/);
+});
+
+test('one that is not taken, or not there, is said to be that', async () => {
+  process.env.TEST_OCEAN = 'gone';
+  process.env.TEST_LINODE = 'gone';
+  const found = await credentials();
+  expect(found['credential near']).toMatchObject({ ok: false, found: 'DigitalOcean does not take this credential' });
+  expect(found['credential far']).toMatchObject({ ok: false, found: 'Linode does not take this credential' });
+  expect(found['credential dns']?.found).toBe('The secret at env:TEST_OCEAN_DNS cannot be had');
+});
