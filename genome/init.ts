@@ -4,7 +4,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { CellError } from '../src/errors.ts';
 import { packageRoot } from '../src/programs.ts';
 
-export const EXAMPLES = ['small', 'crawler', 'elmsln', 'adea'] as const;
+export const EXAMPLES = ['small', 'crawler', 'elmsln', 'adea', 'multicloud'] as const;
 export type Example = (typeof EXAMPLES)[number];
 
 const SCHEMA_FILE = 'genome.schema.json';

@@ -140,18 +140,24 @@ export async function hasStack(here: Pick<Here, 'home'>, name: EngineName, stack
   return existsSync(stackHome(join(here.home, 'stacks'), name, stack).folder);
 }
 
+/** What engines take: the credentials this cell has, by provider; for DNS, those of the provider called `dns`. */
+export async function byProvider(here: Here, genome: Genome, dns?: string): Promise<Record<string, Json>> {
+  const credentials = await credentialsOf(here);
+  const named: Record<string, Json> = {};
+  const spoken = dnsOf(genome).find((one) => one.name === dns);
+  if (spoken !== undefined) named[`${spoken.gene.provider}-dns`] = credentials.dns?.[spoken.name] ?? null;
+  for (const [cloud, credential] of Object.entries(credentials.compute ?? {})) {
+    const gene = genome.clouds[cloud];
+    if (gene !== undefined) named[`${gene.provider}/${cloud}`] = credential;
+  }
+  return named;
+}
+
 /** An engine over this home's stacks, with the credentials this cell has: for DNS, those of the provider called `dns`. */
 export async function engineOf(here: Here, name: EngineName, genome: Genome, dns?: string): Promise<Engine> {
   const { engine } = await import('../stacks/engines/index.ts');
-  const credentials = await credentialsOf(here);
-  const byProvider: Record<string, Json> = {};
-  const spoken = dnsOf(genome).find((one) => one.name === dns);
-  if (spoken !== undefined) byProvider[`${spoken.gene.provider}-dns`] = credentials.dns?.[spoken.name] ?? null;
-  for (const [cloud, credential] of Object.entries(credentials.compute ?? {})) {
-    const gene = genome.clouds[cloud];
-    if (gene !== undefined) byProvider[`${gene.provider}/${cloud}`] = credential;
-  }
+  const credentials = await byProvider(here, genome, dns);
   const folder = join(here.home, 'stacks');
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  return engine(name, { home: folder, credentials: byProvider });
+  return engine(name, { home: folder, credentials });
 }

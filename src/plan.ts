@@ -13,7 +13,7 @@ import { computeProvider } from '../stacks/machines/index.ts';
 import { dnsProvider } from '../stacks/records/index.ts';
 import { dnsOf } from './decide/dns.ts';
 import { stemsOf } from './decide/slots.ts';
-import { genomeOf, type Here, hasHome, lineageOf, openHome } from './here.ts';
+import { byProvider, genomeOf, type Here, hasHome, lineageOf, openHome } from './here.ts';
 import { keyPair } from './making.ts';
 import type { Cell } from './model.ts';
 import type { Mitosis } from './saga.ts';
@@ -87,7 +87,7 @@ export async function plan(home: string, genomeFile: string, genome: Genome): Pr
 
 /** The first cell's stacks: nothing made yet, or what an interrupted seeding has left to do. */
 async function firstStacks(home: string, genome: Genome, grown: Here | null): Promise<readonly StackChanges[]> {
-  const { engine } = await import('../stacks/engines/index.ts');
+  const { preview } = await import('../stacks/engines/index.ts');
   const begun = (await grown?.journal.open())?.find((saga) => saga.kind === 'divide') as Mitosis | undefined;
   const first = firstCell(genome);
   const who = grown === null ? first : { ...first, parent: grown.identity.id };
@@ -102,8 +102,8 @@ async function firstStacks(home: string, genome: Genome, grown: Here | null): Pr
   };
   const stacks: StackChanges[] = [];
   for (const stack of compile(genome, who)) {
-    const runner = await engine(stack.engine, { home: join(home, 'stacks'), credentials: {} });
-    const { changes } = await runner.preview(stack, bindings);
+    const credentials = grown === null ? {} : await byProvider(grown, genome, stack.place);
+    const { changes } = await preview(stack, bindings, { home: join(home, 'stacks'), credentials });
     stacks.push({ stack: stack.name, changes });
   }
   return stacks;

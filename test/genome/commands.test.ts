@@ -65,7 +65,7 @@ describe('cell init', { timeout: 180_000 }, () => {
   it('refuses an example that is not there as wrong usage', async () => {
     const run = await cell('init', '--example', 'large');
     expect(run).toMatchObject({ code: 2, out: '' });
-    expect(run.err).toContain('small, crawler, elmsln, adea');
+    expect(run.err).toContain('small, crawler, elmsln, adea, multicloud');
   });
 });
 
