@@ -145,16 +145,32 @@ function lived(events: readonly { kind: string; who: number; share: number; mask
   return lines.join('\n');
 }
 
+/** What each cell was given with its birth: what its credentials were minted for. */
+function portionsAtBirth(all: ReturnType<typeof feeds>): ReadonlyMap<string, Portion> {
+  const found = new Map<string, Portion>();
+  const deeds = Object.values(all).flatMap((feed) => feed.map(({ deed }) => deed));
+  for (const deed of deeds) {
+    if (deed.kind !== 'birth') continue;
+    const to = deed.child.id;
+    const functions = deeds.flatMap((one) =>
+      one.kind === 'give' && one.to === to && one.mode !== 'return' ? one.function : [],
+    );
+    found.set(to, { functions, tokens: deed.budget });
+  }
+  return found;
+}
+
 test('along any line of descent, and over any life, authority never grows', () => {
   fc.assert(
     fc.property(fc.array(event, { maxLength: 14 }), (events) => {
       const all = feeds(lived(events));
       const lengths = Object.fromEntries(Object.entries(all).map(([id, feed]) => [id, feed.length]));
-      const born = new Map<string, ReturnType<typeof needOf>>();
+      const born = portionsAtBirth(all);
       // The whole, and what was heard before each last word: what was given at a birth holds for ever after.
       for (const id of ['', ...Object.keys(all)]) {
         const lineage = fold(upTo(all, id === '' ? lengths : { ...lengths, [id]: (lengths[id] ?? 1) - 1 }), SEEDER);
-        expect(lineage.quarantined).toEqual({});
+        // Nobody lies here; but where a dead cell's last word is missing, a fence may end a feed before it.
+        if (id === '') expect(lineage.quarantined).toEqual({});
         for (const cell of Object.values(lineage.cells).filter(({ state }) => state !== 'gone')) {
           const own = needOf(genome, portionOf(lineage, cell.id), cell.parent === SEEDER);
           if (cell.parent !== SEEDER) {
@@ -164,12 +180,11 @@ test('along any line of descent, and over any life, authority never grows', () =
               lineage.cells[cell.parent]?.parent === SEEDER,
             );
             expect(isWithin(own, above)).toBe(true);
+            expect(isWithin(own, needOf(genome, born.get(cell.id)!))).toBe(true);
           }
-          born.set(cell.id, own);
         }
       }
-      expect(born.size).toBeGreaterThan(0);
     }),
-    { numRuns: 300 },
+    { numRuns: Number(process.env.LIVES ?? 300) },
   );
 });
