@@ -64,7 +64,12 @@ async function runNow(
     },
   };
   await pulumi.runtime.setMocks(mocks, 'cell', stack, preview);
-  await pulumi.runtime.runInPulumiStack(program);
+  try {
+    await pulumi.runtime.runInPulumiStack(program);
+  } finally {
+    // What a stack exports is told after its program has ended, and must not be told to the next one's mocks.
+    await pulumi.runtime.disconnect();
+  }
 }
 
 /** Pulumi hands a secret over in an envelope of its own, and an unknown value as undefined. */
