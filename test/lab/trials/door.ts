@@ -5,6 +5,7 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../../../src/effects/services.ts';
 import { firstLine, MORE } from '../../../src/memory/greeting.ts';
 import type { Memory } from '../../../src/memory/memory.ts';
 import { converse, type SessionResult } from '../../../src/memory/session.ts';
@@ -122,7 +123,7 @@ async function tunnelled(
   flags: (port: number) => readonly string[],
   hello: readonly Buffer[],
 ): Promise<boolean> {
-  const port = await freePort();
+  const port = await freePort('127.0.0.1');
   const options = optionsOf(door, ['ClearAllForwardings=no']);
   const ssh = spawn('ssh', [...options, '-N', ...flags(port), addressOf(door)], { stdio: 'ignore' });
   const until = Date.now() + TUNNEL_MS;
@@ -153,15 +154,6 @@ function heard(port: number, hello: readonly Buffer[]): Promise<string> {
     socket.on('close', () => {
       clearTimeout(timer);
       resolve(text);
-    });
-  });
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
     });
   });
 }
