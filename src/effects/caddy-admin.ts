@@ -31,7 +31,8 @@ const underWay = (admin: string) => ask<readonly Counter[]>(admin, '/reverse_pro
 
 /** Names of the servers that are loaded. */
 export async function loadedServers(admin: string): Promise<ReadonlySet<string>> {
-  return new Set(Object.keys((await ask<object | null>(admin, '/config/apps/http/servers')) ?? {}));
+  const loaded = await ask<{ apps?: { http?: { servers?: object } } } | null>(admin, '/config/');
+  return new Set(Object.keys(loaded?.apps?.http?.servers ?? {}));
 }
 
 /** Throws when nobody answers at the socket, or something else than 200. */
