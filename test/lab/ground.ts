@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { machineId } from '../../src/box/words.ts';
 import type { Ground } from '../courses/ground.ts';
 import { MAX_CELLS, ORGANISM } from '../courses/organism.ts';
-import { type LabBox, startBox } from './box.ts';
+import { type BoxOptions, type LabBox, startBox } from './box.ts';
 import { type NameServer, newKey, startKnot } from './nameservers.ts';
 
 export interface LabGround extends Ground {
@@ -23,9 +23,15 @@ export interface Settled {
 }
 
 /** A box and a name server for one organism; files that hold its keys go into `folder`. */
-export async function settleDown(octet: number, organism: string, quota: number, folder: string): Promise<Settled> {
+export async function settleDown(
+  octet: number,
+  organism: string,
+  quota: number,
+  folder: string,
+  image: Pick<BoxOptions, 'suite' | 'packages'> = {},
+): Promise<Settled> {
   const address = `10.${octet}.0.1`;
-  const box = await startBox({ octet, dns: address });
+  const box = await startBox({ octet, dns: address, ...image });
   const key = newKey(organism);
   const knot = await startKnot({ zone: `${organism}.test`, address, port: 53, keys: [key] });
   const { cloud } = await box.allow(organism, quota);
@@ -39,10 +45,17 @@ dns: { provider: rfc2136, server: ${address}, key: ${key.name}, credentials: "fi
   };
 }
 
-/** @param quota how many machines the box makes for it. */
-export async function labGround(octet: number, quota = MAX_CELLS): Promise<LabGround> {
+/**
+ * @param quota how many machines the box makes for it.
+ * @param image what they are made from; that of the other tests when left out.
+ */
+export async function labGround(
+  octet: number,
+  quota = MAX_CELLS,
+  image: Pick<BoxOptions, 'suite' | 'packages'> = {},
+): Promise<LabGround> {
   const folder = mkdtempSync(join(tmpdir(), 'cell-lab-'));
-  const { box, knot, places } = await settleDown(octet, ORGANISM, quota, folder);
+  const { box, knot, places } = await settleDown(octet, ORGANISM, quota, folder, image);
   const machines = join(box.dir, 'machines');
   const idOf = ({ birth }: { readonly birth: string }) => machineId(ORGANISM, birth);
   return {
