@@ -12,7 +12,7 @@ import type { Cell } from '../src/model.ts';
 import { syncEverybody } from '../src/sync.ts';
 import { type Command, run } from './measure.ts';
 
-export const ROOT = join(import.meta.dirname, '..');
+const ROOT = join(import.meta.dirname, '..');
 /** The CLI as a user starts it. */
 export const CLI = join(ROOT, 'bin/cell.js');
 export const TTL_MS = 1_000;

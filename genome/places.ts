@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { authority, d, duration, money, port, secretSource, size } from './words.ts';
 
-export const localCloud = z.strictObject({
+const localCloud = z.strictObject({
   provider: z.literal('local').meta(d('Machines that are processes on this computer')),
   network: z
     .string()
@@ -36,7 +36,7 @@ const packages = z
   .optional()
   .meta(d('A folder of .deb files beside the genome, for what the image lacks; carried from parent to child'));
 
-export const hostsCloud = z.strictObject({
+const hostsCloud = z.strictObject({
   provider: z.literal('hosts').meta(d('Your own machines, reached by SSH')),
   machines: z
     .array(
@@ -56,7 +56,7 @@ export const hostsCloud = z.strictObject({
   monthly: ownMonthly,
 });
 
-export const nspawnCloud = z.strictObject({
+const nspawnCloud = z.strictObject({
   provider: z.literal('nspawn').meta(d('A Linux box of your own that makes systemd-nspawn machines')),
   box: z.strictObject(sshAt).meta(d('The box; `cell box` sets it up and makes the key that drives it')),
   image: z
@@ -76,13 +76,13 @@ export const nspawnCloud = z.strictObject({
 });
 export const cloud = z.discriminatedUnion('provider', [localCloud, hostsCloud, nspawnCloud]);
 
-export const localDns = z.strictObject({
+const localDns = z.strictObject({
   provider: z.literal('local').meta(d('A DNS server on this computer')),
   port: port.default(5380).meta(d('Its port on 127.0.0.1')),
   ttl: duration.prefault('5s').meta(d('How long answers may be kept; also how long a moved function is proxied')),
 });
 
-export const rfc2136Dns = z.strictObject({
+const rfc2136Dns = z.strictObject({
   provider: z.literal('rfc2136').meta(d('A DNS server that takes dynamic updates: BIND, Knot, PowerDNS')),
   server: z
     .string()

@@ -18,7 +18,7 @@ const OCTET = 160;
 /** Ansible's modules are programs for the Python of the machine. Nothing else needs it. */
 const PACKAGES = ['python3'];
 
-export const ORGANISM = 'bench';
+const ORGANISM = 'bench';
 
 export interface Plot {
   readonly folder: string;

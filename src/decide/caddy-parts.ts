@@ -23,17 +23,17 @@ export const HEADERS = {
 } as const;
 
 /** What a cell that cannot be reached is to those who only tried: no status that a program says. */
-export const UNREACHED = 599;
+const UNREACHED = 599;
 
 /** Requests without a body may be sent again (RFC 9110, 9.2.2); an upload cannot, for Caddy 2.6 keeps none. */
-export const REPEATABLE: Piece = { method: ['GET', 'HEAD', 'OPTIONS', 'TRACE'] };
+const REPEATABLE: Piece = { method: ['GET', 'HEAD', 'OPTIONS', 'TRACE'] };
 
 /** Between two tries, ms: below what a person notices. */
 const AGAIN_MS = 25;
 /** Between two knocks on a shut gate, ms: thousands may wait, and each knock is a failed connect. */
 export const KNOCK_MS = 100;
 
-export const ms = (duration: number) => `${duration}ms`;
+const ms = (duration: number) => `${duration}ms`;
 export const unix = (path: string) => `unix/${path}`;
 
 export interface Proxied {
@@ -76,7 +76,7 @@ const AS_FIRST_SEEN = Object.fromEntries(
 );
 const OURS = Object.values(HEADERS);
 
-export const passedBy = (self: string) => `{http.request.header.${HEADERS.hop}} ${self}`;
+const passedBy = (self: string) => `{http.request.header.${HEADERS.hop}} ${self}`;
 
 /** To the program of this cell. */
 export function toProgram(dial: string, tryFor: number): readonly Route[] {

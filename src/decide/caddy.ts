@@ -69,8 +69,8 @@ const FAREWELL_MS = 1_000;
 /** A function may move on, and home again, while a request waits; one that comes by more often goes round in circles. */
 const COMES_BACK = 3;
 const OPENMETRICS = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
-export const WHERE_PATH = '/.well-known/cell/where.json';
-export const METRICS_PATH = '/.well-known/cell/metrics';
+const WHERE_PATH = '/.well-known/cell/where.json';
+const METRICS_PATH = '/.well-known/cell/metrics';
 const SHUT = 'shut';
 
 /** The socket of a way, and of what waits. */

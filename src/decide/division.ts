@@ -69,7 +69,7 @@ export function cloudFor(view: View): string | Blocker {
 }
 
 /** Functions that a replica takes along: what it needs of its own, and what those need, as far as they are here. */
-export function along(view: View, name: FunctionName): readonly FunctionName[] {
+function along(view: View, name: FunctionName): readonly FunctionName[] {
   const found = new Set<FunctionName>([name]);
   const queue = [name];
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
@@ -84,10 +84,7 @@ export function along(view: View, name: FunctionName): readonly FunctionName[] {
 }
 
 /** Whether a cell with just these functions could ever divide one of them. */
-export function couldDivide(
-  genes: Readonly<Record<FunctionName, FunctionGene>>,
-  names: readonly FunctionName[],
-): boolean {
+function couldDivide(genes: Readonly<Record<FunctionName, FunctionGene>>, names: readonly FunctionName[]): boolean {
   return names.some((name) => {
     const mode = genes[name]?.divide ?? 'never';
     return mode === 'replicate' || (mode === 'delegate' && names.length > 1);

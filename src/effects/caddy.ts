@@ -120,7 +120,7 @@ export interface Turned {
 }
 
 /** Turns the gates, each whole at any moment, and takes away those that are no more. */
-export async function turn(
+async function turn(
   settings: Pick<CaddySettings, 'sockets' | 'gates'>,
   gates: readonly Gate[],
   unread: string,

@@ -97,7 +97,7 @@ export function ensureIdentity(home: string): Identity {
 }
 
 /** Keeps a private key as the home's, readable by its owner only, as `ssh -i` wants it. */
-export function saveIdentity(home: string, privatePem: string): Identity {
+function saveIdentity(home: string, privatePem: string): Identity {
   const identity = identityFrom(privatePem);
   mkdirSync(home, { recursive: true });
   replaceFile(join(home, 'key'), privatePem, 0o600);

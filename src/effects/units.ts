@@ -58,7 +58,7 @@ const STRICT = [
 ];
 
 /** What the sandbox of a function is made of; nothing for `sandbox: off`, or where there are no users. */
-export function sandboxLines({ gene, user, folder, hidden, container }: UnitParts): readonly string[] {
+function sandboxLines({ gene, user, folder, hidden, container }: UnitParts): readonly string[] {
   if (user === null) return [];
   // podman sets up namespaces, mounts and devices for what is inside; the sandbox is the container's.
   if (container !== undefined) return [];

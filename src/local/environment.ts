@@ -37,7 +37,7 @@ function hasNode(folder: string): boolean {
 }
 
 /** The folders a machine looks for commands in. */
-export function searchPath(file: Pick<MachineFile, 'runtime' | 'node'>, root: string): string[] {
+function searchPath(file: Pick<MachineFile, 'runtime' | 'node'>, root: string): string[] {
   const own = join(root, 'usr/local/bin');
   if (file.runtime === 'host') return [own, dirname(file.node), ...SYSTEM];
   return SYSTEM.some(hasNode) ? [own, join(root, 'usr/bin')] : [own, ...SYSTEM];

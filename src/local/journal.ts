@@ -9,7 +9,7 @@ import { join } from 'node:path';
 export const JOURNAL_CAP = 1 << 20;
 const sizes = new Map<string, number>();
 
-export function journalFile(root: string, unit: string): string {
+function journalFile(root: string, unit: string): string {
   return join(root, 'var/log/journal', `${unit}.log`);
 }
 

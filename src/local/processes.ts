@@ -55,7 +55,7 @@ function hasEntry(environment: Buffer, entry: Buffer): boolean {
   return false;
 }
 
-export function isAlive(pid: number): boolean {
+function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

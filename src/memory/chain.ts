@@ -152,7 +152,7 @@ async function checkFiles(
 }
 
 /** The id of the tree that holds these files. */
-export function treeId(files: Head['files']): string {
+function treeId(files: Head['files']): string {
   return treesOfFiles(files).at(-1)?.id ?? '';
 }
 

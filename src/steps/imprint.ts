@@ -174,7 +174,7 @@ async function introduction(parent: Parent): Promise<{ readonly peerKey: string 
 }
 
 /** Least authority: no budget, no compute credential; no domain, no DNS credential; only its own functions' secrets. */
-export async function inheritance(parent: Parent, saga: Pick<Mitosis, 'functions' | 'budget'>): Promise<Inheritance> {
+async function inheritance(parent: Parent, saga: Pick<Mitosis, 'functions' | 'budget'>): Promise<Inheritance> {
   const [credentials, secrets] = await Promise.all([parent.credentials(), parent.secrets()]);
   const speaks = saga.functions.some((name) => parent.genome.functions[name]?.domain !== undefined);
   return {

@@ -14,7 +14,7 @@ import { passphraseOf, type StackHome, writeDurably } from './home.ts';
 import type { EngineSetup } from './index.ts';
 import { commandOf } from './pulumi.command.ts';
 
-export const PROJECT = 'cell';
+const PROJECT = 'cell';
 
 /** A deployment as `pulumi stack export` gives it. */
 export interface Deployment {

@@ -49,7 +49,7 @@ export function textsOfCredentials(credentials: Json | undefined): readonly stri
 }
 
 /** The text without the secrets, also where they stand escaped as in JSON. Longest first, as one may hold another. */
-export function redact(text: string, secrets: readonly string[]): string {
+function redact(text: string, secrets: readonly string[]): string {
   const forms = secrets.flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1), secret.trim()]);
   const longestFirst = [...new Set(forms)]
     .filter((form) => form.length >= SHORTEST)

@@ -27,7 +27,7 @@ const ROOT = join(import.meta.dirname, '../..');
 export const ORGANISM = 'drill';
 export const MAX_CELLS = 4;
 export const TTL_MS = 1_000;
-export const API_PORT = 7100;
+const API_PORT = 7100;
 
 export interface Ran {
   /** 128 + the signal's number for one that was killed, as a shell has it. */

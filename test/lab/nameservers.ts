@@ -84,16 +84,13 @@ export function newKey(
 }
 
 /** Where a program is, also where PATH leaves out the folders of root. */
-export function programAt(name: string): string | null {
+function programAt(name: string): string | null {
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'];
   return folders.map((folder) => join(folder, name)).find((path) => existsSync(path)) ?? null;
 }
 
 /** The names that a key of an organism has to change, with the types: what docs/providers.md tells people to allow. */
-export function policyOf({
-  zone,
-  domains,
-}: NonNullable<ServerKey['only']>): readonly { name: string; types: string }[] {
+function policyOf({ zone, domains }: NonNullable<ServerKey['only']>): readonly { name: string; types: string }[] {
   return [
     ...domains.map((name) => ({ name, types: 'A AAAA' })),
     ...[...new Set([...domains, zone])].map((name) => ({ name: `_cell.${name}`, types: 'TXT' })),

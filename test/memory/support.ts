@@ -17,7 +17,7 @@ import type { Birth, Deed } from '../../src/model.ts';
 import { programFile } from '../../src/programs.ts';
 
 export const ORGANISM = 'garden';
-export const GENOME = [{ path: 'genome.yaml', content: Buffer.from('organism: garden\n'), mode: 0o644 }];
+const GENOME = [{ path: 'genome.yaml', content: Buffer.from('organism: garden\n'), mode: 0o644 }];
 /** Times of entries: one a second, from a fixed moment. */
 export const MOMENT = 1_790_000_000_000;
 
@@ -36,7 +36,7 @@ export interface Organism {
 }
 
 /** A folder that is gone when the test is over. */
-export function tempDir(): string {
+function tempDir(): string {
   const folder = mkdtempSync(join(tmpdir(), 'cell-memory-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
@@ -54,7 +54,7 @@ export function member(home: string, seeder?: string): Member {
   return { home, identity, memory, say };
 }
 
-export function genesis({ identity }: Member, maxCells: number): Deed {
+function genesis({ identity }: Member, maxCells: number): Deed {
   return {
     kind: 'genesis',
     organism: ORGANISM,
@@ -66,7 +66,7 @@ export function genesis({ identity }: Member, maxCells: number): Deed {
   };
 }
 
-export function birthOf({ identity }: Member, birth: string): Birth {
+function birthOf({ identity }: Member, birth: string): Birth {
   return {
     birth,
     id: identity.id,
@@ -79,12 +79,12 @@ export function birthOf({ identity }: Member, birth: string): Birth {
   };
 }
 
-export function birthId(seed: string): string {
+function birthId(seed: string): string {
   return `b${createHash('sha256').update(seed).digest('hex').slice(0, 10)}`;
 }
 
 /** A parent bears a child: each says its part in its own home, and neither has told the other. */
-export async function bear(parent: Member, child: Member, budget: number): Promise<void> {
+async function bear(parent: Member, child: Member, budget: number): Promise<void> {
   const birth = birthId(child.identity.id);
   await parent.say({ kind: 'reserve', birth, stack: `${birth}-body`, function: null, mode: 'delegate', why: 'a test' });
   await parent.say({ kind: 'birth', child: birthOf(child, birth), budget, why: 'a test' });

@@ -25,7 +25,7 @@ const WITHIN_MS = 20_000;
 const TUNNEL_MS = 4_000;
 
 /** ssh's options for a door, in a form that scp and sftp take too; `first` goes before ours, so it counts. */
-export function optionsOf({ home, cell, user }: Door, first: readonly string[] = []): readonly string[] {
+function optionsOf({ home, cell, user }: Door, first: readonly string[] = []): readonly string[] {
   const words = sshArguments(cell, home, user);
   const options = words.slice(0, words.indexOf('--')).flatMap((word, index, all) => {
     if (word === '-p') return ['-o', `Port=${all[index + 1]}`];
@@ -38,7 +38,7 @@ export function optionsOf({ home, cell, user }: Door, first: readonly string[] =
 const addressOf = ({ cell }: Door): string => cell.reach.address;
 
 /** Runs a command line there, its stdin at an end. */
-export function ask(door: Door, command: readonly string[], flags: readonly string[] = ['-T']): Promise<Ran> {
+function ask(door: Door, command: readonly string[], flags: readonly string[] = ['-T']): Promise<Ran> {
   const words = [...optionsOf(door), ...flags, addressOf(door), ...command];
   return run('ssh', words, process.env, WITHIN_MS);
 }

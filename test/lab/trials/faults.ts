@@ -74,7 +74,7 @@ export async function cutOff({ ground }: Lab, machines: readonly { readonly birt
 }
 
 /** The line for people that a cell's newest pulse has, as `cell status` shows it. */
-export async function whyOf(organism: Organism, cell: Cell): Promise<string> {
+async function whyOf(organism: Organism, cell: Cell): Promise<string> {
   const status = JSON.parse((await organism.cell(['status', '--json'])).stdout) as Status;
   return status.cells.find(({ id }) => id === cell.id)?.why ?? '';
 }
