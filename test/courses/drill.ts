@@ -10,6 +10,8 @@ import { type Watch, watch } from './watch.ts';
 
 /** Requests a second of each client. */
 const RATE = 20;
+/** Between two looks that take a session with every cell: they are work for a cell, too. */
+const SESSION_EVERY_MS = 200;
 
 export const livingOf = (lineage: Lineage): readonly Cell[] =>
   Object.values(lineage.cells)
@@ -47,6 +49,7 @@ export async function settled(organism: Organism, many: number, within = 45_000)
         return cells.length === many && quiet && wrong.length === 0 ? lineage : false;
       },
       within,
+      SESSION_EVERY_MS * organism.ground.patience,
     )
     .catch((error: Error) => {
       throw new Error(`${error.message}\n${wrong.join('\n')}`);
@@ -67,10 +70,11 @@ export async function expectDivided(organism: Organism, name: string, saga: Mito
 /** Has the seeder order the child away, and waits until the child wants to go. */
 export async function orderAway(organism: Organism, child: Cell): Promise<void> {
   await say(await organism.here(), { kind: 'order', wilt: child.id, why: 'a drill' });
-  await organism.until('the child wilts', async () => {
+  const wilts = async () => {
     const state = (await organism.lineage()).cells[child.id]?.state;
     return state !== 'living' && state !== 'born';
-  });
+  };
+  await organism.until('the child wilts', wilts, 30_000, SESSION_EVERY_MS * organism.ground.patience);
   // Once more, so that its parent has heard of it, too.
   await organism.lineage();
 }

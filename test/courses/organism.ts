@@ -216,9 +216,8 @@ export async function newOrganism(options: Options = {}, on_: () => Promise<Grou
     listening: ground.listening,
     files: () => [home, ...ground.keeps].flatMap((path) => (existsSync(path) ? readdirSync(path).map(String) : [])),
     running(name) {
-      const theirs = processes().filter(
-        (one) => one.env.get('CELL_FUNCTION') === name && one.line.includes('server.js'),
-      );
+      const servers = allProcesses((line) => line.includes('server.js')).filter(ground.owns);
+      const theirs = servers.filter((one) => one.env.get('CELL_FUNCTION') === name);
       return [...new Set(theirs.map((one) => one.env.get('CELL_NAME') ?? ''))];
     },
     trace: () => (existsSync(ground.meeting.trace) ? readFileSync(ground.meeting.trace, 'utf8') : ''),
@@ -335,17 +334,20 @@ export function run(
   });
 }
 
-function allProcesses(): Process[] {
+/** Those whose command line is such; this is asked all the time, and an environment costs more to read. */
+function allProcesses(such: (line: string) => boolean = () => true): Process[] {
   const found: Process[] = [];
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) continue;
     try {
+      const line = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ');
+      if (!such(line)) continue;
       const env = new Map(
         readFileSync(`/proc/${name}/environ`, 'utf8')
           .split('\0')
-          .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)] as const),
+          .map((set) => [set.slice(0, set.indexOf('=')), set.slice(set.indexOf('=') + 1)] as const),
       );
-      found.push({ pid: Number(name), line: readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' '), env });
+      found.push({ pid: Number(name), line, env });
     } catch {
       // It ended meanwhile.
     }

@@ -1,16 +1,16 @@
 /** What the drills of faults share: an organism on a box, ticks that end where a drill says, images that are broken. */
-import { mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { appendFileSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, type TestContext } from 'vitest';
-import { mountOverlay, removeTree } from '../../../src/box/host.ts';
-import { interfaceOf } from '../../../src/box/power.ts';
-import { tagOf } from '../../../src/box/words.ts';
-import type { Cell } from '../../../src/model.ts';
-import type { Status } from '../../../src/status.ts';
-import type { Drill } from '../../courses/drill.ts';
-import { newOrganism, type Options, type Organism, type Ran, run, type Tick } from '../../courses/organism.ts';
-import { cachedImage, LAB_PACKAGES } from '../box.ts';
-import { type LabGround, labGround } from '../ground.ts';
+import { mountOverlay, removeTree } from '../../src/box/host.ts';
+import { interfaceOf } from '../../src/box/power.ts';
+import { tagOf } from '../../src/box/words.ts';
+import type { Cell } from '../../src/model.ts';
+import type { Status } from '../../src/status.ts';
+import type { Drill } from '../courses/drill.ts';
+import { newOrganism, type Options, type Organism, type Ran, run, type Tick } from '../courses/organism.ts';
+import { cachedImage, LAB_PACKAGES } from './box.ts';
+import { type LabGround, labGround } from './ground.ts';
 
 export const TIMEOUT = 600_000;
 const KILLED = 137;
@@ -25,8 +25,22 @@ export interface Lab {
 export async function lab(octet: number, context: TestContext, options: Options = {}): Promise<Lab> {
   const ground = await labGround(octet);
   const organism = await newOrganism(options, async () => ground);
-  context.onTestFinished(organism.close, TIMEOUT);
+  context.onTestFinished(async ({ task }) => {
+    if (task.result?.state === 'fail') appendFileSync(2, await diary(ground));
+    await organism.close();
+  }, TIMEOUT);
   return { organism, ground };
+}
+
+/** What the machines that are left said last, for whoever reads why a test failed. */
+async function diary({ box }: LabGround): Promise<string> {
+  const pages = box.machines().map(async ({ id }) => {
+    const log = join(box.rootOf(id), 'var/log/journal');
+    const lines = ['-D', log, '--no-pager', '-o', 'short-precise', '-n', '150', '-t', 'cell', '-p', 'info'];
+    const { stdout } = await run('journalctl', lines, process.env);
+    return `\n${id}:\n${stdout.replace(/^\w+ \d+ (\S+) \S+ /gm, '$1 ').replace(/(.{300}).+/g, '$1')}`;
+  });
+  return (await Promise.all(pages)).join('');
 }
 
 /** A tick, when the saga's next step may run. */

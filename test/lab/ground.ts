@@ -2,9 +2,9 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { machineId } from '../../src/box/words.ts';
+import { machineId, tagOf } from '../../src/box/words.ts';
 import type { Ground } from '../courses/ground.ts';
-import { MAX_CELLS, ORGANISM } from '../courses/organism.ts';
+import { MAX_CELLS, ORGANISM, run } from '../courses/organism.ts';
 import { type BoxOptions, type LabBox, startBox } from './box.ts';
 import { type NameServer, newKey, startKnot } from './nameservers.ts';
 
@@ -76,12 +76,42 @@ export async function labGround(
     // Only what the zone had before: its name server.
     astray: async () => (await knot.dump()).filter((record) => !/\sNS\s|^ns\./.test(record)),
     idOf,
-    cutPower: (machine) => box.powerOff(idOf(machine)),
+    async cutPower(machine) {
+      const { id, address } = box.machines().find((one) => one.id === idOf(machine)) ?? {};
+      if (id === undefined || address === undefined) throw new Error(`the box has no machine ${idOf(machine)}`);
+      await box.powerOff(id);
+      await forget(box, address);
+    },
     async remove() {
       await Promise.all([box.stop(), knot.stop()]);
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/**
+ * The other machines ask anew who has this address. A kernel that has just heard of its holder sends there for eight
+ * seconds without an answer before it asks; then three tell it that nobody is there, as they do from then on anyway.
+ */
+async function forget(box: LabBox, address: string): Promise<void> {
+  for (const { id } of box.machines()) {
+    const [leader] = leadersOf(box, id);
+    if (leader === undefined) continue;
+    await run('nsenter', ['-t', leader, '-n', 'ip', 'neigh', 'flush', 'to', address], process.env);
+  }
+}
+
+/** Process 1 of a machine as this computer numbers it: what its nspawn has started. */
+function leadersOf({ dir }: LabBox, id: string): readonly string[] {
+  const name = `--machine=${tagOf(dir, id)}`;
+  return readdirSync('/proc').flatMap((pid) => {
+    try {
+      if (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(name)) return [];
+      return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
+    } catch {
+      return []; // It ended meanwhile, or is no process.
+    }
+  });
 }
 
 /**

@@ -6,10 +6,10 @@ import { describe, expect, test } from 'vitest';
 import { STEPS } from '../../../src/mitosis.ts';
 import { begin, expectNothingLeft, expectOne, expectTidy, livingOf, orderAway, settled } from '../../courses/drill.ts';
 import type { Organism, Ran } from '../../courses/organism.ts';
+import { cutOff, dueTick, lab, stopLoads, TIMEOUT, upTo } from '../faults.ts';
 import { KNOT, NSPAWN, needs } from '../needs.ts';
-import { cutOff, dueTick, lab, stopLoads, TIMEOUT, upTo } from './faults.ts';
 
-const OCTET = 174;
+const OCTET = 188;
 const KILLED = 137;
 /** The network is back after this, ms, or when a step has failed once. */
 const CUT_MS = 4_000;

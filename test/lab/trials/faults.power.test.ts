@@ -5,10 +5,10 @@
 import { describe, expect, test } from 'vitest';
 import { STEPS } from '../../../src/mitosis.ts';
 import { begin, expectNothingLeft, expectOne, expectTidy, livingOf, orderAway, settled } from '../../courses/drill.ts';
+import { asleep, awake, blackout, lab, stopLoads, TIMEOUT, upTo } from '../faults.ts';
 import { KNOT, NSPAWN, needs } from '../needs.ts';
-import { asleep, awake, blackout, lab, stopLoads, TIMEOUT, upTo } from './faults.ts';
 
-const OCTET = 173;
+const OCTET = 187;
 /** Until `handOver` both functions are its own, and after it, one of them. */
 const BEFORE = ['reserve', 'body', 'imprint', 'birth', 'prepare'];
 

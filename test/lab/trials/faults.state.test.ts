@@ -17,10 +17,10 @@ import {
   settled,
 } from '../../courses/drill.ts';
 import { run } from '../../courses/organism.ts';
+import { asleep, awake, dueTick, type Lab, lab, says, stopLoads, TIMEOUT, upTo } from '../faults.ts';
 import { KNOT, NSPAWN, needs } from '../needs.ts';
-import { asleep, awake, dueTick, type Lab, lab, says, stopLoads, TIMEOUT, upTo } from './faults.ts';
 
-const OCTET = 175;
+const OCTET = 189;
 const HOUR_MS = 3_600_000;
 
 /** Every checkpoint of a cell's stacks with this in its name, and its copy, is no checkpoint any more. */
