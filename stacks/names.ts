@@ -26,21 +26,3 @@ export function stackName(organism: string, birth: BirthId, kind: StackKind): st
 export function stackNames(organism: string, birth: BirthId): { readonly body: string; readonly voice: string } {
   return { body: stackName(organism, birth, 'body'), voice: stackName(organism, birth, 'voice') };
 }
-
-/** The parts of a stack's name, or null when it is none of ours. */
-export function parseStackName(name: string): { organism: string; birth: BirthId; kind: StackKind } | null {
-  const match = /^(.+)-(b[0-9a-f]{10})-(body|voice)$/.exec(name);
-  return match === null
-    ? null
-    : { organism: match[1] as string, birth: match[2] as string, kind: match[3] as StackKind };
-}
-
-/** The machine of a birth. */
-export function machineName(organism: string, birth: BirthId): string {
-  return `${organism}-${birth}`;
-}
-
-/** The records of one domain, pointing at the cell of a birth: `www-garden-example-org-b0123456789`. */
-export function recordName(domain: string, birth: BirthId): string {
-  return `${domain.replaceAll('.', '-')}-${birth}`;
-}

@@ -11,7 +11,6 @@ import { join } from 'node:path';
 import type { GenomeFile } from '../../genome/bundle.ts';
 import { extend, fold } from '../decide/lineage.ts';
 import type { Identity } from '../effects/keys.ts';
-import { replaceFile } from '../effects/replace.ts';
 import { CellError } from '../errors.ts';
 import type { CellId, Deed, Entry, Lineage, Pulse } from '../model.ts';
 import type { Head } from './chain.ts';
@@ -87,21 +86,6 @@ export interface Offer {
   readonly genome: string | null;
   readonly objects: Objects;
   keep(): Promise<void>;
-}
-
-/** Begins a home's memory. One that knows the same organism stays as it is; another one throws HOME_EXISTS. */
-export function initMemory(home: string, of: { readonly organism: string; readonly seeder: CellId }): Memory {
-  mkdirSync(home, { recursive: true });
-  const file = join(home, 'organism.json');
-  if (existsSync(file)) {
-    const there = openMemory(home);
-    if (there.organism === of.organism && there.seeder === of.seeder) return there;
-    throw new CellError('HOME_EXISTS', `${home} belongs to the organism ${there.organism} already`, {
-      suggestion: 'Choose another folder with --home.',
-    });
-  }
-  replaceFile(file, `${JSON.stringify({ v: 1, organism: of.organism, seeder: of.seeder })}\n`);
-  return openMemory(home);
 }
 
 /** Opens a home's memory. Throws HOME_MISSING. */

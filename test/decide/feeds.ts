@@ -6,7 +6,6 @@
  *   A drop web   A entrust a.body S   S weaned A   A wilt   A farewell   S bury A   S fence A 2   S order A
  *   A freeze @12   A thaw   S abandon a
  */
-import type { Feeds } from '../../src/decide/lineage.ts';
 import type { Birth, CellId, Deed, Entry } from '../../src/model.ts';
 
 export const SEEDER = 'S';
@@ -85,9 +84,4 @@ export function feeds(text: string): Record<CellId, Entry[]> {
 
 export function entry(cell: CellId, seq: number, at: number, what: Deed): Entry {
   return { v: 1, organism: 'o', cell, seq, prev: null, at, deed: what, files: {}, sig: '' };
-}
-
-/** Feeds up to some lengths. */
-export function upTo(all: Feeds, lengths: Readonly<Record<CellId, number>>): Feeds {
-  return Object.fromEntries(Object.entries(all).map(([id, feed]) => [id, feed.slice(0, lengths[id] ?? feed.length)]));
 }

@@ -3,15 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { compile, firstCell } from '../../genome/compile.ts';
 import { parseGenome } from '../../genome/parse.ts';
 import type { Genome } from '../../genome/schema.ts';
-import {
-  birthId,
-  firstBirth,
-  machineName,
-  parseStackName,
-  recordName,
-  stackName,
-  stackNames,
-} from '../../stacks/names.ts';
+import { birthId, firstBirth, stackName, stackNames } from '../../stacks/names.ts';
 import { bigGenome, GARDEN, gardenGenome } from './garden.ts';
 
 /** The same values with every mapping's keys turned around. */
@@ -100,24 +92,11 @@ describe('names', () => {
     expect(birthId('garden', 1)).not.toBe(birthId('garden', 0));
   });
 
-  it('the name of a stack is taken apart into what it was made of', () => {
-    fc.assert(
-      fc.property(
-        fc.stringMatching(/^[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?$/),
-        fc.nat(),
-        fc.constantFrom('body' as const, 'voice' as const),
-        (organism, seq, kind) => {
-          const birth = birthId(organism, seq);
-          expect(parseStackName(stackName(organism, birth, kind))).toEqual({ organism, birth, kind });
-          expect(stackNames(organism, birth)[kind]).toBe(stackName(organism, birth, kind));
-        },
-      ),
-    );
-    expect(parseStackName('somebody-elses-stack')).toBeNull();
-  });
-
-  it('machines and records are named by their birth', () => {
-    expect(machineName('garden', 'b0123456789')).toBe('garden-b0123456789');
-    expect(recordName('www.garden.example.org', 'b0123456789')).toBe('www-garden-example-org-b0123456789');
+  it('the stacks of a cell are named by its organism, its birth and what they are', () => {
+    expect(stackName('garden', 'b0123456789', 'body')).toBe('garden-b0123456789-body');
+    expect(stackNames('garden', 'b0123456789')).toEqual({
+      body: stackName('garden', 'b0123456789', 'body'),
+      voice: stackName('garden', 'b0123456789', 'voice'),
+    });
   });
 });

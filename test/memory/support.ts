@@ -1,7 +1,7 @@
 /** Organisms of real keys and real repositories in temporary homes, and ways to let them talk. */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { duplexPair } from 'node:stream';
@@ -9,7 +9,7 @@ import { onTestFinished } from 'vitest';
 import { genomeHash } from '../../genome/bundle.ts';
 import type { Identity } from '../../src/effects/keys.ts';
 import { ensureIdentity } from '../../src/effects/keys.ts';
-import { initMemory, type Memory } from '../../src/memory/memory.ts';
+import { type Memory, openMemory } from '../../src/memory/memory.ts';
 import { uniqueName } from '../../src/memory/names.ts';
 import type { SessionResult } from '../../src/memory/session.ts';
 import { converse } from '../../src/memory/session.ts';
@@ -46,7 +46,9 @@ let clock = MOMENT;
 
 export function member(home: string, seeder?: string): Member {
   const identity = ensureIdentity(home);
-  const memory = initMemory(home, { organism: ORGANISM, seeder: seeder ?? identity.id });
+  const known = { v: 1, organism: ORGANISM, seeder: seeder ?? identity.id };
+  writeFileSync(join(home, 'organism.json'), JSON.stringify(known));
+  const memory = openMemory(home);
   const say = async (deed: Deed, files: Readonly<Record<string, Uint8Array | null>> = {}) => {
     clock += 1000;
     await memory.append(identity, { deed, at: clock, files });
