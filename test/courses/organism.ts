@@ -9,7 +9,6 @@ import { spawn } from 'node:child_process';
 import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkInvariants } from '../../src/decide/invariants.ts';
 import { stemsOf } from '../../src/decide/slots.ts';
 import { dial } from '../../src/effects/ssh.ts';
 import { CellError } from '../../src/errors.ts';
@@ -21,6 +20,7 @@ import type { Cell, Lineage } from '../../src/model.ts';
 import { pulsesOf } from '../../src/pulse.ts';
 import { type Mitosis, readyIn, type Stem } from '../../src/saga.ts';
 import { syncEverybody } from '../../src/sync.ts';
+import { checkInvariants } from '../decide/invariants.ts';
 import { type Ground, localGround, type Machine } from './ground.ts';
 
 const ROOT = join(import.meta.dirname, '../..');

@@ -3,9 +3,9 @@
  * for longer than a dead cell is waited for, the parent has the box destroy the child, and then only runs its function.
  */
 import { describe, expect, test } from 'vitest';
-import { STEPS } from '../../../src/mitosis.ts';
 import { begin, expectNothingLeft, expectOne, expectTidy, livingOf, orderAway, settled } from '../../courses/drill.ts';
 import type { Organism, Ran } from '../../courses/organism.ts';
+import { STEPS } from '../../courses/steps.ts';
 import { cutOff, dueTick, lab, stopLoads, TIMEOUT, upTo } from '../faults.ts';
 import { KNOT, NSPAWN, needs } from '../needs.ts';
 

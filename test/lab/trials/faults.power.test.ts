@@ -3,8 +3,8 @@
  * functions come back by systemd alone, and the next tick goes on where the last one ended.
  */
 import { describe, expect, test } from 'vitest';
-import { STEPS } from '../../../src/mitosis.ts';
 import { begin, expectNothingLeft, expectOne, expectTidy, livingOf, orderAway, settled } from '../../courses/drill.ts';
+import { STEPS } from '../../courses/steps.ts';
 import { asleep, awake, blackout, lab, stopLoads, TIMEOUT, upTo } from '../faults.ts';
 import { KNOT, NSPAWN, needs } from '../needs.ts';
 
