@@ -2,7 +2,6 @@
  * A genome and who I am -> the stacks that I become, as plain data. Pure, and the same to the byte for the same input, so
  * that a plan can be compared, signed and kept.
  */
-
 import { CellError } from '../src/errors.ts';
 import type { BirthId, FunctionName } from '../src/model.ts';
 import { computeProvider } from '../stacks/machines/index.ts';

@@ -4,7 +4,6 @@
  * Only node:crypto: every tick loads this. OpenSSH's unencrypted private key format (PROTOCOL.key in its source) is
  * small enough to be read and written here, and Node can neither.
  */
-
 import type { KeyObject } from 'node:crypto';
 import {
   createHash,

@@ -4,6 +4,7 @@
 import { accessSync, constants, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { shellQuote } from '../effects/quote.ts';
+import { namesIn } from './files.ts';
 import { type MachineFile, places } from './host.ts';
 import { MACHINE } from './processes.ts';
 
@@ -78,18 +79,10 @@ export function layRoot(file: MachineFile, folder: string): void {
 function linkTools(into: string): void {
   const seen = new Set(readdirSync(into));
   for (const folder of SYSTEM) {
-    for (const name of names(folder)) {
+    for (const name of namesIn(folder)) {
       if (seen.has(name) || RUNTIME.test(name)) continue;
       seen.add(name);
       symlinkSync(join(folder, name), join(into, name));
     }
-  }
-}
-
-function names(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
   }
 }

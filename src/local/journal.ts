@@ -2,8 +2,9 @@
  * The journal of a local machine: var/log/journal/UNIT.log, one line an entry, `ISO-time pid text`. Written by the
  * machine, read by journalctl, which needs nothing running.
  */
-import { appendFileSync, mkdirSync, renameSync, statSync } from 'node:fs';
+import { appendFileSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
+import { sizeOf } from './files.ts';
 
 /** A unit's journal is kept in two files of this size at most, in bytes. */
 export const JOURNAL_CAP = 1 << 20;
@@ -56,12 +57,4 @@ export function lineWriter(root: string, unit: string, pid: number): { write(dat
       rest = '';
     },
   };
-}
-
-function sizeOf(file: string): number {
-  try {
-    return statSync(file).size;
-  } catch {
-    return 0;
-  }
 }

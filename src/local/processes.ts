@@ -64,8 +64,8 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Sends a signal to a pid, or with a negative one to a group. Whether there was anything to send it to. */
-export function signalTo(pid: number, signal: NodeJS.Signals): boolean {
+/** Sends a signal to a pid, or with a negative one to a group; 0 only asks. Whether there was anything to send it to. */
+export function signalTo(pid: number, signal: NodeJS.Signals | 0): boolean {
   try {
     process.kill(pid, signal);
     return true;

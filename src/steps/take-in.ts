@@ -1,5 +1,4 @@
 /** The steps of apoptosis. Each may be done again: a function that is back already is passed over. */
-
 import { aliveDuring } from '../dumps.ts';
 import type { Remote } from '../effects/ssh.ts';
 import { CellError, explain } from '../errors.ts';

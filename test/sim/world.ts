@@ -1,5 +1,4 @@
 /** Everything that is there in a run: time, machines, cells, the network; and what must hold after each event. */
-
 import { extend, fold } from '../../src/decide/lineage.ts';
 import type { BirthId, CellId, Deed, Entry, FunctionName, Lineage, Random } from '../../src/model.ts';
 import { checkInvariants } from '../decide/invariants.ts';
