@@ -9,13 +9,18 @@ import { stackNames } from '../stacks/names.ts';
 import { readJson, writeAtomic } from './effects/files.ts';
 import { engineOf, genomeOf, type Here, lineageOf } from './here.ts';
 import { mended } from './mended.ts';
+import type { FunctionName } from './model.ts';
 import { change, hush, trafficOf } from './traffic.ts';
 import { unspeak } from './unmake.ts';
 
 const fileOf = (here: Pick<Here, 'home'>) => join(here.home, 'voice.json');
 
-/** Makes the own records what they should be; gives the number of resources that changed. */
-export async function speak(here: Here): Promise<number> {
+/**
+ * Makes the own records what they should be; gives the number of resources that changed.
+ *
+ * @param coming functions that will be ours in a moment: requests for them wait here already.
+ */
+export async function speak(here: Here, coming: readonly FunctionName[] = []): Promise<number> {
   const [genome, lineage, traffic] = await Promise.all([genomeOf(here), lineageOf(here), trafficOf(here)]);
   const self = lineage.cells[here.identity.id];
   if (self === undefined) return 0;
@@ -23,7 +28,7 @@ export async function speak(here: Here): Promise<number> {
   const own = self.functions.filter((name) => traffic.running.includes(name) || traffic.holding.includes(name));
   // So does one that went, until its new home is seen in DNS: requests are sent on from here.
   const went = traffic.forwarding.filter((entry) => entry.spoken).map((entry) => entry.function);
-  const functions = self.state === 'parted' ? [] : [...new Set([...own, ...went])].sort();
+  const functions = self.state === 'parted' ? [] : [...new Set([...own, ...went, ...coming])].sort();
   const who = { birth: self.birth, parent: self.parent, cloud: self.cloud, functions };
   const plan = compile(genome, who).find((stack) => stack.kind === 'voice');
   const text = JSON.stringify([plan ?? null, self.reach.address]);

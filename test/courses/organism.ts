@@ -38,6 +38,7 @@ export interface Ran {
 
 export interface Options {
   readonly heartbeat?: string;
+  readonly suspectAfter?: string;
   /** Silence after which a cell is taken for dead. */
   readonly deadAfter?: string;
   readonly maxCells?: number;
@@ -280,7 +281,17 @@ async function told(organism: Organism): Promise<string> {
 
 function genome(
   { places, meeting }: Ground,
-  { heartbeat, deadAfter, maxCells, stemCells, more = [], node = 'node', dumps = false, churn = 0 }: Options,
+  {
+    heartbeat,
+    suspectAfter,
+    deadAfter,
+    maxCells,
+    stemCells,
+    more = [],
+    node = 'node',
+    dumps = false,
+    churn = 0,
+  }: Options,
 ): string {
   const hooks = dumps ? [`dump: ${node} dump.js`, `restore: ${node} restore.js`] : [];
   const common = (name: string, alone: string) => `
@@ -295,7 +306,7 @@ function genome(
 zone: ${ORGANISM}.test
 body: { maxCells: ${maxCells ?? MAX_CELLS}, stemCells: ${stemCells ?? 0}, heartbeat: ${heartbeat ?? '1s'} }
 rhythm: { settle: 1s, hold: 2s, refractory: 1s, calm: 1h, jitter: 100ms }
-healing: { suspectAfter: 2s, deadAfter: ${deadAfter ?? '60s'}, aloneAfter: 5m }
+healing: { suspectAfter: ${suspectAfter ?? '2s'}, deadAfter: ${deadAfter ?? '60s'}, aloneAfter: 5m }
 ${places(TTL_MS)}
 functions:${common('web', meeting.aloneAt).replace(/ }$/, `, CHURN: '${churn}' }`)}
     divide: delegate
