@@ -38,7 +38,7 @@ export interface Load {
 }
 
 const BEAT_MS = 10;
-const FAILURES_KEPT = 20;
+const FAILURES_KEPT = 500;
 /** Characters of what an answer that failed says. */
 const SAID_KEPT = 160;
 

@@ -110,8 +110,9 @@ export function toCell(dial: string, tryFor: number, self: string, tls: Proxied[
     delete: [HEADERS.gate, HEADERS.knock, HEADERS.try],
   };
   return [
+    // Tried once: when that fails, it is for the gate to say where it goes next.
     { match: [TRIED], handle: [proxy({ dial, tls, request })], terminal: true },
-    { match: [REPEATABLE], handle: [proxy({ dial, tryFor, again: 'repeatable', tls, request })], terminal: true },
+    { match: [REPEATABLE], handle: [proxy({ dial, tls, request })], terminal: true },
     { handle: [proxy({ dial, tryFor, fresh: true, tls, request })] },
   ];
 }
@@ -145,13 +146,20 @@ export function shared(here: string, there: string, share: number): readonly Rou
 
 const stay = (here: string) => proxy({ dial: here, fresh: true, request: { set: AS_FIRST_SEEN } });
 
+const FAILED: Piece = { vars: { '{http.error.status_code}': ['502', '503', '504'] } };
+
 /** What an error becomes: whoever only tried is told so, others may ask again. */
 export const ERRORS: readonly Route[] = [
   { match: [TRIED], handle: [{ handler: 'static_response', status_code: UNREACHED }], terminal: true },
-  {
-    match: [{ vars: { '{http.error.status_code}': ['502', '503', '504'] } }],
-    handle: [say(503, 'no upstream answers')],
-  },
+  { match: [FAILED], handle: [say(503, 'no upstream answers')] },
+];
+
+/**
+ * On the way to a cell: what can be sent again comes back to its gate, by a connection that breaks off, and the gate may lead
+ * elsewhere by then. One that waited here would go on asking for a cell that is dead.
+ */
+export const COME_BACK: readonly Route[] = [
+  { match: [{ ...FAILED, ...REPEATABLE, not: [TRIED] }], handle: [{ handler: 'static_response', abort: true }] },
 ];
 
 /** Answers a knock: whoever can ask is through. */
