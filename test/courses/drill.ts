@@ -5,7 +5,7 @@ import type { Load } from '../../src/load.ts';
 import type { Cell, Lineage } from '../../src/model.ts';
 import type { Mitosis } from '../../src/saga.ts';
 import type { Status } from '../../src/status.ts';
-import type { Organism } from './organism.ts';
+import type { Organism, Ran, Tick } from './organism.ts';
 import { type Watch, watch } from './watch.ts';
 
 /** Requests a second of each client. */
@@ -32,6 +32,46 @@ export async function begin(organism: Organism): Promise<Drill> {
   if (first === undefined) throw new Error('nobody lives');
   const loads = { web: organism.load('web', RATE), api: organism.load('api', RATE) };
   return { first, watch: watch(organism), loads };
+}
+
+/** The code of a process that SIGKILL ended. */
+export const KILLED = 137;
+
+/** A tick, when the saga's next step may run. */
+export async function dueTick(organism: Organism, cell: Cell, tick: Tick): Promise<Ran> {
+  await organism.until('the next step is due', () => organism.sagas(cell).every((saga) => saga.due <= Date.now()));
+  return organism.tick(cell, tick);
+}
+
+/**
+ * Ticks, until one has come to the end of a step; each of them ends there at the latest. `now`: a division of this function
+ * is begun, as soon as nothing forbids it.
+ */
+export async function upTo(organism: Organism, cell: Cell, step: string, now?: string): Promise<void> {
+  const fault = `kill-after:${step}`;
+  let asked = now;
+  await organism.until(`${step} is done`, async () => {
+    const ran = await dueTick(organism, cell, asked === undefined ? { fault } : { fault, now: asked });
+    if (organism.sagas(cell).length > 0) asked = undefined;
+    return ran.code === KILLED;
+  });
+}
+
+/** Ticks, until a function is divided and nothing of that is under way; gives the child. */
+export async function divided(organism: Organism, { first }: Drill, name: string): Promise<Cell> {
+  await organism.until('a division', async () => {
+    await organism.tick(first, { now: name });
+    return organism.sagas(first).length > 0 || livingOf(await organism.lineage()).length === 2;
+  });
+  await settled(organism, 2);
+  return childOf(organism);
+}
+
+/** The cell that was born last. */
+export async function childOf(organism: Organism): Promise<Cell> {
+  const [, child] = livingOf(await organism.lineage());
+  if (child === undefined) throw new Error('no child was announced');
+  return child;
 }
 
 /** Waits until so many cells live, everything that was begun is done, and nothing is wrong. */

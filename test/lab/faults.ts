@@ -8,12 +8,11 @@ import { tagOf } from '../../src/box/words.ts';
 import type { Cell } from '../../src/model.ts';
 import type { Status } from '../../src/status.ts';
 import type { Drill } from '../courses/drill.ts';
-import { newOrganism, type Options, type Organism, type Ran, run, type Tick } from '../courses/organism.ts';
+import { newOrganism, type Options, type Organism, run } from '../courses/organism.ts';
 import { cachedImage, LAB_PACKAGES } from './box.ts';
 import { type LabGround, labGround } from './ground.ts';
 
 export const TIMEOUT = 600_000;
-const KILLED = 137;
 /** What the lab's genome starts machines from. */
 const IMAGE = 'debian-13';
 
@@ -41,23 +40,6 @@ async function diary({ box }: LabGround): Promise<string> {
     return `\n${id}:\n${stdout.replace(/^\w+ \d+ (\S+) \S+ /gm, '$1 ').replace(/(.{300}).+/g, '$1')}`;
   });
   return (await Promise.all(pages)).join('');
-}
-
-/** A tick, when the saga's next step may run. */
-export async function dueTick(organism: Organism, cell: Cell, tick: Tick): Promise<Ran> {
-  await organism.until('the next step is due', () => organism.sagas(cell).every((saga) => saga.due <= Date.now()));
-  return organism.tick(cell, tick);
-}
-
-/** Ticks, until one has come to the end of a step; each of them ends there at the latest. */
-export async function upTo(organism: Organism, cell: Cell, step: string, now?: string): Promise<void> {
-  const fault = `kill-after:${step}`;
-  let asked = now;
-  await organism.until(`${step} is done`, async () => {
-    const ran = await dueTick(organism, cell, asked === undefined ? { fault } : { fault, now: asked });
-    if (organism.sagas(cell).length > 0) asked = undefined;
-    return ran.code === KILLED;
-  });
 }
 
 /** Its ticks stand still, also after its machine was switched on again. */

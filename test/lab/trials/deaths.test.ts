@@ -1,6 +1,6 @@
 /** The child's machine loses its power at every stage, on real machines: it takes minutes. */
 import { describe, test } from 'vitest';
-import { deadAfterItWasGiven, deadBeforeItWasGiven, deadWhileTakenIn } from '../../courses/deaths.ts';
+import { deadAfterItWasGiven, deadBeforeItWasGiven, deadWhileTakenIn, deaths } from '../../courses/deaths.ts';
 import { lab, TIMEOUT } from '../faults.ts';
 import { KNOT, NSPAWN, needs } from '../needs.ts';
 
@@ -12,6 +12,6 @@ describe.skipIf(needs('deaths', NSPAWN, KNOT))('a power cut of the child', () =>
     ['after it was given a function: it is fenced, and the function runs at its parent', '8s', deadAfterItWasGiven],
     ['while it is taken in: it is fenced, with the data it had handed over', '60s', deadWhileTakenIn],
   ] as const)('%s', { timeout: TIMEOUT }, async ([, deadAfter, course], context) => {
-    await course((await lab(OCTET, context, { deadAfter })).organism);
+    await deaths((await lab(OCTET, context, { deadAfter })).organism, [course]);
   });
 });

@@ -3,10 +3,20 @@
  * for longer than a dead cell is waited for, the parent has the box destroy the child, and then only runs its function.
  */
 import { describe, expect, test } from 'vitest';
-import { begin, expectNothingLeft, expectOne, expectTidy, livingOf, orderAway, settled } from '../../courses/drill.ts';
+import {
+  begin,
+  dueTick,
+  expectNothingLeft,
+  expectOne,
+  expectTidy,
+  livingOf,
+  orderAway,
+  settled,
+  upTo,
+} from '../../courses/drill.ts';
 import type { Organism, Ran } from '../../courses/organism.ts';
 import { STEPS } from '../../courses/steps.ts';
-import { cutOff, dueTick, lab, stopLoads, TIMEOUT, upTo } from '../faults.ts';
+import { cutOff, lab, stopLoads, TIMEOUT } from '../faults.ts';
 import { KNOT, NSPAWN, needs } from '../needs.ts';
 
 const OCTET = 188;

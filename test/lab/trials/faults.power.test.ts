@@ -3,9 +3,18 @@
  * functions come back by systemd alone, and the next tick goes on where the last one ended.
  */
 import { describe, expect, test } from 'vitest';
-import { begin, expectNothingLeft, expectOne, expectTidy, livingOf, orderAway, settled } from '../../courses/drill.ts';
+import {
+  begin,
+  expectNothingLeft,
+  expectOne,
+  expectTidy,
+  livingOf,
+  orderAway,
+  settled,
+  upTo,
+} from '../../courses/drill.ts';
 import { STEPS } from '../../courses/steps.ts';
-import { asleep, awake, blackout, lab, stopLoads, TIMEOUT, upTo } from '../faults.ts';
+import { asleep, awake, blackout, lab, stopLoads, TIMEOUT } from '../faults.ts';
 import { KNOT, NSPAWN, needs } from '../needs.ts';
 
 const OCTET = 187;

@@ -9,15 +9,17 @@ import type { Cell } from '../../../src/model.ts';
 import {
   begin,
   type Drill,
+  dueTick,
   expectNothingLeft,
   expectOne,
   expectTidy,
   livingOf,
   orderAway,
   settled,
+  upTo,
 } from '../../courses/drill.ts';
 import { run } from '../../courses/organism.ts';
-import { asleep, awake, dueTick, type Lab, lab, says, stopLoads, TIMEOUT, upTo } from '../faults.ts';
+import { asleep, awake, type Lab, lab, says, stopLoads, TIMEOUT } from '../faults.ts';
 import { KNOT, NSPAWN, needs } from '../needs.ts';
 
 const OCTET = 189;
