@@ -17,6 +17,7 @@ import { basename, dirname, join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { CellError } from '../errors.ts';
+import { GREETING_BYTES, GREETING_S } from '../memory/limits.ts';
 import { packageRoot } from '../programs.ts';
 import { type Remote, remoteFailure } from './ssh.ts';
 
@@ -210,7 +211,11 @@ root="\${CELL_ROOT:-}"
 export CELL_HOME="\${CELL_HOME:-$root/var/lib/cell}"
 # A peer that knows the same as this cell is told so without a Node being started (memory/greeting.ts).
 if [ "\${1:-}" = sync ] && [ "\${2:-}" = --serve ]; then
-  IFS= read -r theirs || exit 1
+  # As long as a digest is, and not a byte more: the rest is not for the shell, and a line need not end, nor come.
+  patience=
+  command -v timeout >/dev/null && patience="timeout ${GREETING_S}"
+  theirs="$($patience head -c ${GREETING_BYTES})"
+  [ -n "$theirs" ] || exit 1
   ours=
   [ -r "$CELL_HOME/door/digest" ] && IFS= read -r ours < "$CELL_HOME/door/digest"
   if [ -n "$ours" ] && [ "$theirs" = "$ours" ]; then
