@@ -17,6 +17,8 @@ test.skipIf(needs('Debian 12', NSPAWN, KNOT))(
     const drill = await begin(organism);
     const version = await organism.on(drill.first, '. /etc/os-release; echo $VERSION_CODENAME');
     expect(version.stdout.trim()).toBe('bookworm');
+    // Its sshd takes what it knows of how a cell wants it, and does not stumble over the rest.
+    expect((await organism.on(drill.first, '/usr/sbin/sshd -T')).stdout).toContain('persourcemaxstartups 50');
     await organism.tick(drill.first, { now: 'web' });
     const [, child] = livingOf(await settled(organism, 2));
     if (child === undefined) throw new Error('there is no child');
