@@ -52,7 +52,7 @@ export interface Mitosis extends Saga<'divide'>, Making {
   /** Why it is taken back: the failure before that, whatever fails on the way back. */
   takenBack?: string;
   /**
-   * Bytes sent by the imprint; of each function bytes and ms of its first pass, number and bytes of those before the
+   * Bytes sent by the imprint, and ms of it until the machine let us in; of each function bytes and ms of its first pass, number and bytes of those before the
    * hold, bytes and ms of the last (`…Pass:NAME`), and how long it answered nobody (`pauseMs:NAME`).
    */
   figures: Record<string, number>;

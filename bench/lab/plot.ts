@@ -19,6 +19,8 @@ const OCTET = 160;
 const PACKAGES = ['python3'];
 
 const ORGANISM = 'bench';
+/** Machines of one measurement: cells, and blank ones beside them. */
+const QUOTA = 24;
 
 export interface Plot {
   readonly folder: string;
@@ -42,7 +44,7 @@ export async function plot(): Promise<Plot> {
   const box = await startBox({ octet: OCTET, packages: PACKAGES, dns: `10.${OCTET}.0.1` });
   const key = newKey(ORGANISM);
   const knot: NameServer = await startKnot({ zone: `${ORGANISM}.test`, address: box.address, port: 53, keys: [key] });
-  const { cloud } = await box.allow(ORGANISM, 8);
+  const { cloud } = await box.allow(ORGANISM, QUOTA);
   const secret = join(folder, 'tsig');
   writeFileSync(secret, key.secret, { mode: 0o600 });
   cpSync(join(ROOT, 'test/courses/functions'), join(folder, 'functions'), { recursive: true });
@@ -50,7 +52,7 @@ export async function plot(): Promise<Plot> {
     join(folder, 'genome.yaml'),
     `organism: ${ORGANISM}
 zone: ${ORGANISM}.test
-body: { maxCells: 4, heartbeat: 30s }
+body: { maxCells: 32, heartbeat: 30s }
 rhythm: { settle: 1s, hold: 2s, refractory: 1s, calm: 1h, jitter: 100ms }
 clouds: { box: ${cloud} }
 dns: { provider: rfc2136, server: ${box.address}, key: ${key.name}, credentials: "file:${secret}", ttl: 1s }
@@ -71,7 +73,7 @@ functions:
     async blank() {
       const id = `b${String(++made).padStart(10, '0')}`;
       const [imprint, host] = [generateHostKey(), generateHostKey()];
-      const { address } = await createMachine(box.box, ORGANISM, 8, {
+      const { address } = await createMachine(box.box, ORGANISM, QUOTA, {
         birth: id,
         parent: 'seed',
         cloud: 'box',
