@@ -12,7 +12,7 @@ import { newOrganism, type Options, type Organism, run } from '../courses/organi
 import { cachedImage, LAB_PACKAGES } from './box.ts';
 import { type LabGround, labGround } from './ground.ts';
 
-export const TIMEOUT = 600_000;
+export const TIMEOUT = 900_000;
 /** What the lab's genome starts machines from. */
 const IMAGE = 'debian-13';
 
