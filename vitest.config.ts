@@ -3,12 +3,14 @@
  * each of them measures time or takes all there is of a small machine. `lab`: real operating systems and servers, one
  * file after the other; needs root on Linux and the packages that test/lab/needs.ts names.
  *
- * `npm test` runs the first two; `npm run test:lab` the third; `npm test -- --project unit` one; `npm test -- test/decide` a folder.
+ * `npm test` runs the first two; `npm run test:lab` the third, and then `lab-whole`; `npm test -- --project unit` one; `npm test -- test/decide` a folder.
  */
 import { defineConfig } from 'vitest/config';
 
 const SERIAL = ['test/e2e/**/*.test.ts', 'test/package/**/*.test.ts'];
 const LAB = ['test/lab/*.test.ts'];
+/** Whole examples by cron alone, which are mostly waited for: side by side. */
+const WHOLE = ['test/lab/whole/*.test.ts'];
 /** Courses on real machines that were not yet seen to pass as a whole on a quiet computer: `npm run test:trials`. */
 const TRIALS = ['test/lab/trials/*.test.ts'];
 
@@ -30,7 +32,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [...SERIAL, ...LAB, ...TRIALS],
+          exclude: [...SERIAL, ...LAB, ...WHOLE, ...TRIALS],
           sequence: { groupOrder: 0 },
         },
       },
@@ -62,6 +64,17 @@ export default defineConfig({
                 testTimeout: 180_000,
                 hookTimeout: 300_000,
                 sequence: { groupOrder: 2 },
+              },
+            },
+            {
+              extends: true as const,
+              test: {
+                name: 'lab-whole',
+                include: WHOLE,
+                fileParallelism: true,
+                maxWorkers: 2,
+                retry: RETRY,
+                sequence: { groupOrder: 3 },
               },
             },
           ]),

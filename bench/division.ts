@@ -2,7 +2,6 @@
  * A division from where throttling is spent to the child answering in DNS, phase by phase as the cell itself noted them,
  * and the whole as seen from outside: from the start of the tick that divides to the first answer with the new address.
  */
-
 import { Resolver } from 'node:dns/promises';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

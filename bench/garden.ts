@@ -3,16 +3,16 @@
  * heartbeat is half an hour, so that no tick runs but those that are measured.
  */
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
+import { freePort } from '../src/effects/services.ts';
 import { type Here, lineageOf, openHome } from '../src/here.ts';
 import { layout } from '../src/layout.ts';
 import type { Cell } from '../src/model.ts';
 import { syncEverybody } from '../src/sync.ts';
 import { type Command, run } from './measure.ts';
 
-export const ROOT = join(import.meta.dirname, '..');
+const ROOT = join(import.meta.dirname, '..');
 /** The CLI as a user starts it. */
 export const CLI = join(ROOT, 'bin/cell.js');
 export const TTL_MS = 1_000;
@@ -76,7 +76,7 @@ export async function plant(): Promise<Garden> {
     }
   };
   try {
-    const dnsPort = await freePort();
+    const dnsPort = await freePort('127.0.0.1');
     const octet = (from: number, many: number) => from + Math.floor(Math.random() * many);
     const functions = join(folder, 'functions');
     cpSync(join(ROOT, 'genome/examples/small/functions/package.json'), join(functions, 'package.json'));
@@ -121,15 +121,4 @@ function end(pid: number): void {
   } catch {
     // It ended meanwhile.
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
 }

@@ -172,7 +172,7 @@ function firstLine(range: Range, found: unknown): Range {
   return typeof found === 'object' && found !== null && range[1] - range[0] > 80 ? [range[0], range[0] + 1] : range;
 }
 
-export function valueAt(root: unknown, path: Path): unknown {
+function valueAt(root: unknown, path: Path): unknown {
   let value = root;
   for (const part of path) {
     if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part)) return undefined;
@@ -181,7 +181,7 @@ export function valueAt(root: unknown, path: Path): unknown {
   return value;
 }
 
-export function oneOf(words: readonly string[]): string {
+function oneOf(words: readonly string[]): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
 }
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { awsCloud, digitaloceanCloud, linodeCloud } from './clouds.ts';
 import { authority, d, money, name, port, secretSource, size } from './words.ts';
 
-export const localCloud = z.strictObject({
+const localCloud = z.strictObject({
   provider: z.literal('local').meta(d('Machines that are processes on this computer')),
   network: z
     .string()
@@ -37,7 +37,7 @@ const packages = z
   .optional()
   .meta(d('A folder of .deb files beside the genome, for what the image lacks; carried from parent to child'));
 
-export const hostsCloud = z.strictObject({
+const hostsCloud = z.strictObject({
   provider: z.literal('hosts').meta(d('Your own machines, reached by SSH')),
   machines: z
     .array(
@@ -57,7 +57,7 @@ export const hostsCloud = z.strictObject({
   monthly: ownMonthly,
 });
 
-export const nspawnCloud = z.strictObject({
+const nspawnCloud = z.strictObject({
   provider: z.literal('nspawn').meta(d('A Linux box of your own that makes systemd-nspawn machines')),
   box: z.strictObject(sshAt).meta(d('The box; `cell box` sets it up and makes the key that drives it')),
   image: z

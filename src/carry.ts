@@ -2,10 +2,10 @@
  * Data of a function on its way between this cell and another, one pass at a time: by rsync where both ends have it, else
  * by tar. Chosen by what is there, for an image without rsync is as good a machine as any.
  */
-
 import type { Genome } from '../genome/schema.ts';
 import type { Pass } from './decide/passes.ts';
-import { pull, push } from './effects/copy.ts';
+import { type CopyResult, pull, push } from './effects/copy.ts';
+import type { Manifest } from './effects/files.ts';
 import { pass } from './effects/pass.ts';
 import { DUMP, ownSide } from './effects/room.ts';
 import { ASK_FOR_TOOLS, type Tools, toolsIn } from './effects/rsync.ts';
@@ -53,27 +53,33 @@ export const pathsOf = (genome: Genome, name: FunctionName): readonly string[] =
 
 /** Copies what differs to the function's folder on the machine. */
 export async function carryOut(load: Load): Promise<Pass> {
-  const { here, genome, name, remote, last, onBytes } = load;
-  const [from, to, paths] = [ownSide(here.layout, name), farSide(remote, name), pathsOf(genome, name)];
-  if (paths.length === 0) return { bytes: 0, ms: 0 };
-  const tools = await both(from, to);
-  if (tools !== null) return pass({ from, to, paths, last, tools, onBytes });
-  const began = here.clock();
-  const { files } = await hand(remote, 'data', { function: name });
-  const { bytes } = await push(to.remote ?? remote, from.folder, to.folder, paths, files, from.as);
-  return { bytes, ms: here.clock() - began };
+  const { here, name, remote } = load;
+  const [from, to] = [ownSide(here.layout, name), farSide(remote, name)];
+  return carry(load, from, to, (paths, there) =>
+    push(to.remote ?? remote, from.folder, to.folder, paths, there, from.as),
+  );
 }
 
 /** Copies what differs from the machine to the function's folder here, or to a folder `below` it. */
 export async function carryIn(load: Load & { readonly below: string }): Promise<Pass> {
-  const { here, genome, name, remote, last, onBytes, below } = load;
-  const [from, to, paths] = [farSide(remote, name), ownSide(here.layout, name, below), pathsOf(genome, name)];
+  const { here, name, remote, below } = load;
+  const [from, to] = [farSide(remote, name), ownSide(here.layout, name, below)];
+  return carry(load, from, to, (paths, there) =>
+    pull(from.remote ?? remote, from.folder, to.folder, paths, there, to.as),
+  );
+}
+
+type ByTar = (paths: readonly string[], there: Manifest) => Promise<CopyResult>;
+
+async function carry(load: Load, from: Side, to: Side, byTar: ByTar): Promise<Pass> {
+  const { here, genome, name, remote, last, onBytes } = load;
+  const paths = pathsOf(genome, name);
   if (paths.length === 0) return { bytes: 0, ms: 0 };
   const tools = await both(from, to);
   if (tools !== null) return pass({ from, to, paths, last, tools, onBytes });
   const began = here.clock();
   const { files } = await hand(remote, 'data', { function: name });
-  const { bytes } = await pull(from.remote ?? remote, from.folder, to.folder, paths, files, to.as);
+  const { bytes } = await byTar(paths, files);
   return { bytes, ms: here.clock() - began };
 }
 

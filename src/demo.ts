@@ -121,7 +121,7 @@ async function prepare(folder: string): Promise<{ genome: Genome; file: string }
   return { genome: (await readGenome(file)).genome, file };
 }
 
-export function client(genome: Genome) {
+function client(genome: Genome) {
   const [cloud] = Object.values(genome.clouds);
   const { dns } = genome;
   if (cloud?.provider !== 'local' || dns.provider !== 'local')
@@ -146,7 +146,7 @@ export interface Watch {
 }
 
 /** Looks at the organism each second, as its seeder, and tells what changed. */
-export function watchOver(here: Here, say: (line: string) => void, signal: AbortSignal): Watch {
+function watchOver(here: Here, say: (line: string) => void, signal: AbortSignal): Watch {
   const began = Date.now();
   let last: Status | null = null;
   let most = 0;

@@ -5,9 +5,11 @@
 import type { Genome } from '../genome/schema.ts';
 import { letIn } from './doors.ts';
 import { type Here, lineageOf, say } from './here.ts';
+import type { Cell, FunctionName } from './model.ts';
 import { salvage } from './receive.ts';
 import { knownBirths } from './sweep.ts';
 import { tend } from './tend.ts';
+import { expected } from './traffic.ts';
 import { unmake, unmakeUnknown, unspeak } from './unmake.ts';
 import { speak } from './voice.ts';
 
@@ -15,6 +17,10 @@ export async function fence(here: Here, genome: Genome, id: string, why: string)
   const child = (await lineageOf(here)).cells[id];
   if (child === undefined || child.state === 'gone') return `nothing to fence: ${id}`;
   await unmake(here, genome, child.birth);
+  const orphans = await onlyOn(here, child);
+  // From here on requests for them wait here, and their names lead here before they lead nowhere.
+  await expected(here, genome, orphans);
+  await speak(here, orphans);
   // Everything that no later tick would do by itself comes before the word: killed here, it is fenced again.
   await unspeak(here, genome, child.birth);
   await unmakeUnknown(here, genome, id, knownBirths(await lineageOf(here)));
@@ -26,6 +32,12 @@ export async function fence(here: Here, genome: Genome, id: string, why: string)
   await tend(here, await lineageOf(here));
   await speak(here);
   return `fenced ${child.name}: ${why}`;
+}
+
+/** Functions that nobody else performs: they will be ours. */
+async function onlyOn(here: Here, child: Cell): Promise<readonly FunctionName[]> {
+  const { homes } = await lineageOf(here);
+  return child.functions.filter((name) => homes[name]?.every((id) => id === child.id) === true);
 }
 
 /** An attempt that nobody works on any more: its machine, if there is one, goes, and what it cost comes back. */

@@ -44,10 +44,11 @@ import { silence, speak } from './voice.ts';
 type Performed<Op extends HandOp> = (here: Here, input: HandOps[Op]['in']) => Promise<HandOps[Op]['out']>;
 
 /** Before there is an organism here: keys, once. Asked again, it answers the same. */
-export async function awaken(home: string, input: HandOps['awaken']['in']): Promise<HandOps['awaken']['out']> {
-  await mustBeOurs(layout(process.env.CELL_ROOT ?? ''), input.birth);
+async function awaken(home: string, input: HandOps['awaken']['in']): Promise<HandOps['awaken']['out']> {
+  const machine = layout(process.env.CELL_ROOT ?? '');
+  await mustBeOurs(machine, input.birth);
   await mkdir(home, { recursive: true, mode: 0o700 });
-  await buildHouse(layout(process.env.CELL_ROOT ?? ''));
+  await buildHouse(machine);
   const identity = ensureIdentity(home);
   await createRecipient(home);
   const hostKey = input.hostKey ?? (await nextHostKey(home));

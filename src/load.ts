@@ -20,6 +20,8 @@ export interface LoadOptions {
 export interface LoadReport {
   readonly sent: number;
   readonly failed: number;
+  /** Sent once more, for the connection that it was sent on, kept from before, was closed at that moment. */
+  readonly again: number;
   /** The first failures, for people. */
   readonly failures: readonly string[];
   /** Answers by address, in all. */
@@ -36,7 +38,7 @@ export interface Load {
 }
 
 const BEAT_MS = 10;
-const FAILURES_KEPT = 20;
+const FAILURES_KEPT = 500;
 /** Characters of what an answer that failed says. */
 const SAID_KEPT = 160;
 
@@ -47,7 +49,7 @@ export function startLoad(options: LoadOptions): Load {
   const pending = new Set<Promise<void>>();
   const failures: string[] = [];
   const byAddress: Record<string, number> = {};
-  let [sent, failed, slowest, rate, owed] = [0, 0, 0, options.rate, 0];
+  let [sent, failed, again, slowest, rate, owed] = [0, 0, 0, 0, options.rate, 0];
   let known: { addresses: readonly string[]; until: number } = { addresses: [], until: 0 };
   let asking: Promise<void> | null = null;
 
@@ -77,10 +79,21 @@ export function startLoad(options: LoadOptions): Load {
     const address = known.addresses[Math.floor(options.random() * known.addresses.length)];
     if (address === undefined) return fail(`no address for ${options.domain}`);
     sent += 1;
+    await send(address, agent);
+  }
+
+  /** @param through the kept connections, or none of them. */
+  async function send(address: string, through: Agent | false): Promise<void> {
     const began = Date.now();
-    await new Promise<void>((resolve) => {
+    const stale = await new Promise<boolean>((resolve) => {
       const call = request(
-        { host: address, port: options.httpPort, path: options.path, agent, headers: { host: options.domain } },
+        {
+          host: address,
+          port: options.httpPort,
+          path: options.path,
+          agent: through,
+          headers: { host: options.domain },
+        },
         (response) => {
           const status = response.statusCode ?? 0;
           const good = status >= 200 && status <= 299;
@@ -95,17 +108,22 @@ export function startLoad(options: LoadOptions): Load {
             else if (!good) fail(`${address}: ${status} ${said.slice(0, SAID_KEPT).trim()}`.trim());
             else byAddress[address] = (byAddress[address] ?? 0) + 1;
             slowest = Math.max(slowest, Date.now() - began);
-            resolve();
+            resolve(false);
           });
         },
       );
       call.setTimeout(options.timeoutMs ?? 45_000, () => call.destroy(new Error('no answer in time')));
-      call.on('error', (error) => {
-        fail(`${address}: ${error.message}${call.reusedSocket ? ' (kept connection)' : ''}`);
-        resolve();
+      call.on('error', (error: NodeJS.ErrnoException) => {
+        // Whoever closes a kept connection may do so while a request is on its way (RFC 9112, 9.3.1): to be sent again.
+        const closed = call.reusedSocket && error.code === 'ECONNRESET';
+        if (!closed) fail(`${address}: ${error.message}`);
+        resolve(closed);
       });
       call.end();
     });
+    if (!stale) return;
+    again += 1;
+    await send(address, false);
   }
 
   let last = Date.now();
@@ -119,7 +137,11 @@ export function startLoad(options: LoadOptions): Load {
     }
   }, BEAT_MS);
 
-  const report = (): LoadReport => ({ sent, failed, failures: [...failures], byAddress: { ...byAddress }, slowest });
+  const report = (): LoadReport => ({
+    ...{ sent, failed, again, slowest },
+    failures: [...failures],
+    byAddress: { ...byAddress },
+  });
   return {
     rate(perSecond) {
       rate = perSecond;

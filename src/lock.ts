@@ -8,9 +8,9 @@ import { HAND_TIMEOUT_MS, TICK_LEASE_MS } from './limits.ts';
 
 const fileOf = (here: Pick<Here, 'home'>) => join(here.home, 'lock');
 
-/** The cell's lock if it is free now. */
+/** The cell's lock if it is free now. A cell's home is its own machine's: a tick that the power was cut from is over. */
 export async function tryLock(here: Pick<Here, 'home'>): Promise<Lease | null> {
-  return acquireLease(fileOf(here), { ttlMs: TICK_LEASE_MS });
+  return acquireLease(fileOf(here), { ttlMs: TICK_LEASE_MS, alone: true });
 }
 
 /** Waits for the lock, works, releases. Throws TIMEOUT when it stays taken. */

@@ -25,19 +25,6 @@ import { handOver, prepare } from './steps/hand-over.ts';
 import { announce, imprint } from './steps/imprint.ts';
 import { close, rewire, settle } from './steps/rewire.ts';
 
-export const STEPS = [
-  'reserve',
-  'body',
-  'imprint',
-  'endow',
-  'birth',
-  'prepare',
-  'handOver',
-  'rewire',
-  'close',
-  'settle',
-] as const;
-
 /** The steps, bound to a parent. */
 export function mitosis(parent: Parent): Steps<Mitosis> {
   return [

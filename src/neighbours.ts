@@ -19,7 +19,7 @@ export interface LinkChange {
 }
 
 /** Which links to take up and which to let go. Pure. */
-export function linkChanges(
+function linkChanges(
   genome: Genome,
   lineage: Lineage,
   self: CellId,

@@ -1,5 +1,4 @@
 /** The performer of decisions: one exhaustive switch, no choices of its own. */
-
 import { join } from 'node:path';
 import type { Genome } from '../genome/schema.ts';
 import { birthId } from '../stacks/names.ts';

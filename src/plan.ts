@@ -110,7 +110,7 @@ async function firstStacks(home: string, genome: Genome, grown: Here | null): Pr
 }
 
 /** The parts of a genome that differ, one line a function and a top-level key. */
-export function difference(before: Genome, after: Genome): PlanReport['genome'] {
+function difference(before: Genome, after: Genome): PlanReport['genome'] {
   const flat = (genome: Genome) =>
     new Map<string, string>([
       ...Object.entries(genome)

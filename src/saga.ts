@@ -59,7 +59,7 @@ export interface Mitosis extends Saga<'divide'>, Making {
   /** What the cloud said that made no machine, if that is why. */
   refusal?: string | null;
   /**
-   * Bytes sent by the imprint; of each function bytes and ms of its first pass, number and bytes of those before the
+   * Bytes sent by the imprint, and ms of it until the machine let us in; of each function bytes and ms of its first pass, number and bytes of those before the
    * hold, bytes and ms of the last (`…Pass:NAME`), and how long it answered nobody (`pauseMs:NAME`).
    */
   figures: Record<string, number>;

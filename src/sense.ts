@@ -1,7 +1,7 @@
 /** Pressure and health of every function that lives here, sensed at once and smoothed against the last tick. */
-import type { FunctionGene, Genome } from '../genome/schema.ts';
+import type { Genome } from '../genome/schema.ts';
 import type { Beat } from './beat.ts';
-import { readingOf, smooth } from './decide/sense.ts';
+import { readingsOf, smoothing } from './decide/sense.ts';
 import { type SensorMemory, sense } from './effects/sensors.ts';
 import { folderOf } from './functions.ts';
 import type { Here } from './here.ts';
@@ -22,8 +22,7 @@ export async function senseAll(here: Here, genome: Genome, lineage: Lineage, bea
   const host = hostOf(lineage, here.identity.id);
   const names = (lineage.cells[here.identity.id]?.functions ?? []).filter((name) => traffic.running.includes(name));
   const now = here.clock();
-  // Two beats, and never slower than a breach has to settle.
-  const tau = Math.min(2 * genome.body.heartbeat, genome.rhythm.settle);
+  const tau = smoothing(genome);
   const senses: Record<string, View['senses'][string]> = {};
   const readings: Record<string, Sensed['readings'][string]> = {};
   const memory: Record<string, SensorMemory> = {};
@@ -37,11 +36,7 @@ export async function senseAll(here: Here, genome: Genome, lineage: Lineage, bea
       const folder = folderOf(here, name);
       const where = { layout: here.layout, function: name, unit: unitOf(name), host, port, folder };
       const sensed = await sense(gene, { ...where, now, previous: before });
-      const smoothed = smoothedReadings(gene, sensed.measures, beat.readings[name] ?? {}, {
-        now,
-        lastAt: beat.lastAt,
-        tau,
-      });
+      const smoothed = readingsOf(gene, sensed.measures, beat.readings[name] ?? {}, now - beat.lastAt, tau);
       memory[name] = sensed.memory;
       if (sensed.restarted !== null) notes.push(`${name}: ${sensed.restarted}`);
       readings[name] = smoothed;
@@ -49,26 +44,4 @@ export async function senseAll(here: Here, genome: Genome, lineage: Lineage, bea
     }),
   );
   return { senses, readings, memory, notes: notes.sort() };
-}
-
-function smoothedReadings(
-  gene: FunctionGene,
-  measures: Readonly<Record<string, number>>,
-  before: Readonly<Record<string, Reading>>,
-  time: { readonly now: number; readonly lastAt: number; readonly tau: number },
-): Record<string, Reading> {
-  const readings: Record<string, Reading> = {};
-  for (const [measure, value] of Object.entries(measures)) {
-    const bounds = gene.pressure[measure]?.bounds;
-    if (bounds === undefined) continue;
-    const last = before[measure];
-    const smoothed = smooth(
-      last === undefined ? null : { value: last.value, at: time.lastAt },
-      value,
-      time.now,
-      time.tau,
-    );
-    readings[measure] = readingOf(smoothed, bounds[0].value, bounds[1].value, last?.level ?? null);
-  }
-  return readings;
 }

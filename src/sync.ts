@@ -14,7 +14,7 @@ export interface LinkResult {
 }
 
 /** Cells that can be reached: born, and not known to be destroyed. */
-export function reachable(lineage: Lineage, self: CellId): readonly Cell[] {
+function reachable(lineage: Lineage, self: CellId): readonly Cell[] {
   return Object.values(lineage.cells)
     .filter((cell) => cell.id !== self && cell.state !== 'gone')
     .sort((a, b) => (a.id < b.id ? -1 : 1));
@@ -34,7 +34,7 @@ export async function syncLinks(here: Here, lineage: Lineage, genome: Genome): P
 }
 
 /** Syncs with these cells now; what failed says why, and nothing throws. */
-export async function syncTo(here: Here, cells: readonly Cell[]): Promise<readonly LinkResult[]> {
+async function syncTo(here: Here, cells: readonly Cell[]): Promise<readonly LinkResult[]> {
   if (cells.length === 0) return [];
   const peers = cells.map((cell) => ({ id: cell.id, reach: cell.reach, hostKey: cell.hostKey }));
   const results = await syncAll(peers, { home: here.home, identity: here.identity, limit: SYNC_PARALLEL });

@@ -101,7 +101,8 @@ export async function direct(here: Here, genome: Genome, lineage: Lineage): Prom
     now: here.clock(),
   };
   const { caddy } = layout;
-  if (caddy === null) return conduct(layout, routes(view));
+  // One that is prepared and not started yet has its routes already: requests wait.
+  if (caddy === null) return conduct(layout, routes(view, Object.keys(traffic.ports)));
   const ways = gates(view, genome.ingress.acme === undefined ? null : HTTPS_PORT);
   const { whereFile, metricsFile } = layout;
   const { published } = traffic;

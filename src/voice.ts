@@ -30,8 +30,12 @@ async function lastSaid(here: Here, { birth }: Cell, organism: string): Promise<
   return said ?? (typeof hash === 'string' ? { [stackName(organism, birth, 'voice')]: hash } : {});
 }
 
-/** Makes the own records what they should be; gives the number of resources that changed. */
-export async function speak(here: Here): Promise<number> {
+/**
+ * Makes the own records what they should be; gives the number of resources that changed.
+ *
+ * @param coming functions that will be ours in a moment: requests for them wait here already.
+ */
+export async function speak(here: Here, coming: readonly FunctionName[] = []): Promise<number> {
   const [genome, lineage, traffic] = await Promise.all([genomeOf(here), lineageOf(here), trafficOf(here)]);
   const self = lineage.cells[here.identity.id];
   if (self === undefined) return 0;
@@ -39,7 +43,7 @@ export async function speak(here: Here): Promise<number> {
   const own = self.functions.filter((name) => traffic.running.includes(name) || traffic.holding.includes(name));
   // So does one that went, until its new home is seen in DNS: requests are sent on from here.
   const went = traffic.forwarding.filter((entry) => entry.spoken).map((entry) => entry.function);
-  const functions = self.state === 'parted' ? [] : [...new Set([...own, ...went])].sort();
+  const functions = self.state === 'parted' ? [] : [...new Set([...own, ...went, ...coming])].sort();
   const who = { birth: self.birth, parent: self.parent, cloud: self.cloud, functions };
   const plans = compile(genome, who).filter((stack) => stack.kind === 'voice');
   let said = await lastSaid(here, self, lineage.organism);

@@ -146,7 +146,7 @@ export class CellProvider implements server.Provider {
 }
 
 /** The type token in a URN: urn:pulumi:STACK::PROJECT::[PARENT$]TYPE::NAME. */
-export function typeOf(urn: string): string {
+function typeOf(urn: string): string {
   return urn.split('::')[2]?.split('$').at(-1) ?? '';
 }
 
@@ -161,7 +161,7 @@ export function outputsOf(handler: ResourceHandler, inputs: Opened, outputs: Inp
 }
 
 /** The inputs that were kept among the outputs. */
-export function inputsIn(outputs: Wire): Opened {
+function inputsIn(outputs: Wire): Opened {
   const bare: unknown = pulumi.runtime.unwrapRpcSecret(outputs[INPUTS]);
   return open((bare ?? {}) as Wire);
 }

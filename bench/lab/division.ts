@@ -11,11 +11,7 @@ export async function measureLabDivision(plot: Plot): Promise<readonly Measure[]
   const boot = performance.now() - began;
   await run(plot.cell('seed', '--yes'));
   try {
-    const { cells } = JSON.parse((await run(plot.cell('status', '--json'))).stdout) as Status;
-    const name = cells[0]?.name ?? '';
-    const onCell = (line: string) => run(plot.cell('ssh', name, '--', line));
-    await onCell('cell divide --now web');
-    const { phases, figures } = await ended(onCell);
+    const { phases, figures } = await divided(plot);
     const names = Object.keys(phases);
     const own = names.slice(0, names.indexOf(ANSWERS_AFTER) + 1).reduce((sum, step) => sum + (phases[step] ?? 0), 0);
     return [
@@ -34,8 +30,12 @@ interface Division {
   readonly figures: Readonly<Record<string, number>>;
 }
 
-/** Ticks until the division is over. */
-async function ended(onCell: (line: string) => Promise<{ readonly stdout: string }>): Promise<Division> {
+/** One more division of the first cell, as that noted it. */
+export async function divided(plot: Plot): Promise<Division> {
+  const { cells } = JSON.parse((await run(plot.cell('status', '--json'))).stdout) as Status;
+  const name = cells[0]?.name ?? '';
+  const onCell = (line: string) => run(plot.cell('ssh', name, '--', line));
+  await onCell('rm -f /var/lib/cell/last-division.json; cell divide --now web');
   for (let tick = 0; tick < 30; tick++) {
     const { stdout } = await onCell('sleep 1; cell divide >&2; cat /var/lib/cell/last-division.json || true');
     if (stdout.trim() === '') continue;

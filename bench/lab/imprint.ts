@@ -7,6 +7,7 @@ import { homedir, tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { cliArtefact, runtimeArtefact, shim } from '../../src/effects/artefacts.ts';
 import { type Measure, median, ratioOf, reported, run } from '../measure.ts';
+import { divided } from './division.ts';
 import type { Blank, Plot } from './plot.ts';
 
 const ROUNDS = 3;
@@ -17,17 +18,21 @@ export async function measureImprint(plot: Plot): Promise<readonly Measure[]> {
   const load = await pack(plot);
   const ansible = await playbook(plot, load);
   const [own, settled, bare, played]: [number[], number[], number[], number[]] = [[], [], [], []];
+  await run(plot.cell('seed', '--yes'));
   // One round more than counts: caches are cold in the first.
   for (let round = -1; round < ROUNDS; round++) {
-    const phases = await seeded(plot);
+    const { phases, figures } = await divided(plot);
     const bareMs = await copied(load, await plot.blank());
     const playedMs = await ansible(await plot.blank());
     if (round < 0) continue;
-    own.push(phases.imprint);
-    settled.push(phases.imprint + phases.birth);
+    // The others find a machine that has booted.
+    const imprint = (phases.imprint ?? Number.NaN) - (figures.bootMs ?? Number.NaN);
+    own.push(imprint);
+    settled.push(imprint + (phases.birth ?? Number.NaN));
     bare.push(bareMs);
     played.push(playedMs);
   }
+  await run(plot.cell('destroy', '--yes'));
   return [
     ratioOf('imprint, against the bare copy of its bytes by one ssh', 'ms', [median(own), median(bare)], 2),
     ratioOf('imprint, against Ansible', 'ms', [median(own), median(played)], 1 / 3),
@@ -66,15 +71,6 @@ async function pack({ folder }: Plot): Promise<Load> {
   writeFileSync(command, shim(cli.hash, { hash: runtime.hash, file: basename(process.execPath) }), { mode: 0o755 });
   const bytes = [...cli.files, ...runtime.files].reduce((sum, file) => sum + file.bytes, 0);
   return { archive, shim: command, bytes };
-}
-
-/** ms of the steps of a seeding that make a blank machine a cell. */
-async function seeded(plot: Plot): Promise<{ readonly imprint: number; readonly birth: number }> {
-  const { stderr } = await run(plot.cell('seed', '--yes'));
-  const ms = (step: string) => Number(new RegExp(`^ *${step} +(\\d+) ms$`, 'm').exec(stderr)?.[1] ?? Number.NaN);
-  const phases = { imprint: ms('imprint'), birth: ms('birth') };
-  await run(plot.cell('destroy', '--yes'));
-  return phases;
 }
 
 async function copied({ archive }: Load, { ssh }: Blank): Promise<number> {

@@ -9,16 +9,18 @@ import { createMachine } from '../../src/box/machines.ts';
 import { machineId } from '../../src/box/words.ts';
 import { generateHostKey } from '../../src/effects/keys.ts';
 import { type LabBox, startBox } from '../../test/lab/box.ts';
+import { login } from '../../test/lab/login.ts';
 import { type NameServer, newKey, startKnot } from '../../test/lab/nameservers.ts';
-import { type Command, run } from '../measure.ts';
+import type { Command } from '../measure.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const OCTET = 160;
 /** Ansible's modules are programs for the Python of the machine. Nothing else needs it. */
 const PACKAGES = ['python3'];
-const BOOT_TRIES = 100;
 
-export const ORGANISM = 'bench';
+const ORGANISM = 'bench';
+/** Machines of one measurement: cells, and blank ones beside them. */
+const QUOTA = 24;
 
 export interface Plot {
   readonly folder: string;
@@ -42,7 +44,7 @@ export async function plot(): Promise<Plot> {
   const box = await startBox({ octet: OCTET, packages: PACKAGES, dns: `10.${OCTET}.0.1` });
   const key = newKey(ORGANISM);
   const knot: NameServer = await startKnot({ zone: `${ORGANISM}.test`, address: box.address, port: 53, keys: [key] });
-  const { cloud } = await box.allow(ORGANISM, 8);
+  const { cloud } = await box.allow(ORGANISM, QUOTA);
   const secret = join(folder, 'tsig');
   writeFileSync(secret, key.secret, { mode: 0o600 });
   cpSync(join(ROOT, 'test/courses/functions'), join(folder, 'functions'), { recursive: true });
@@ -50,7 +52,7 @@ export async function plot(): Promise<Plot> {
     join(folder, 'genome.yaml'),
     `organism: ${ORGANISM}
 zone: ${ORGANISM}.test
-body: { maxCells: 4, heartbeat: 30s }
+body: { maxCells: 32, heartbeat: 30s }
 rhythm: { settle: 1s, hold: 2s, refractory: 1s, calm: 1h, jitter: 100ms }
 clouds: { box: ${cloud} }
 dns: { provider: rfc2136, server: ${box.address}, key: ${key.name}, credentials: "file:${secret}", ttl: 1s }
@@ -70,20 +72,21 @@ functions:
     box,
     async blank() {
       const id = `b${String(++made).padStart(10, '0')}`;
-      const [login, host] = [generateHostKey(), generateHostKey()];
-      const { address } = await createMachine(box.box, ORGANISM, 8, {
+      const [imprint, host] = [generateHostKey(), generateHostKey()];
+      const { address } = await createMachine(box.box, ORGANISM, QUOTA, {
         birth: id,
         parent: 'seed',
         cloud: 'box',
         image: 'debian-13',
-        imprintKey: login.publicKey,
+        imprintKey: imprint.publicKey,
         hostKey: host.privatePem,
       });
       const [keyFile, knownHosts] = [join(folder, id), join(folder, `${machineId(ORGANISM, id)}.hosts`)];
-      writeFileSync(keyFile, login.privatePem, { mode: 0o600 });
+      writeFileSync(keyFile, imprint.privatePem, { mode: 0o600 });
       writeFileSync(knownHosts, `${address} ${host.publicKey}\n`);
       const ssh = ['-T', '-i', keyFile, '-o', `UserKnownHostsFile=${knownHosts}`, '-o', 'IdentitiesOnly=yes'];
-      await answering([...ssh, `root@${address}`]);
+      const reach = { address, sshPort: 22, httpPort: 80, user: 'root', root: '' };
+      (await login(reach, { privateKey: imprint.privatePem, hostKeys: [host.publicKey] })).close();
       return { address, keyFile, knownHosts, ssh: [...ssh, `root@${address}`] };
     },
     cell: (...args) => ({
@@ -97,15 +100,4 @@ functions:
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-async function answering(ssh: readonly string[]): Promise<void> {
-  for (let tries = 1; ; tries++) {
-    try {
-      await run({ file: 'ssh', args: ['-o', 'ConnectTimeout=2', ...ssh, 'true'] });
-      return;
-    } catch (error) {
-      if (tries === BOOT_TRIES) throw error;
-    }
-  }
 }

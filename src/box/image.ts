@@ -92,7 +92,7 @@ async function copyRoot(base: string, root: string): Promise<void> {
 }
 
 /** Makes a root blank: nothing of its own identity, nothing started that a cell did not ask for. */
-export async function settleRoot(root: string): Promise<void> {
+async function settleRoot(root: string): Promise<void> {
   for (const name of names(join(root, 'etc/ssh')).filter((one) => one.startsWith('ssh_host_')))
     rmSync(join(root, 'etc/ssh', name));
   for (const path of ['etc/machine-id', 'var/lib/dbus/machine-id', 'etc/hostname', 'etc/resolv.conf'])

@@ -75,7 +75,7 @@ async function refuseTaken({ bridge, network }: BoxFile): Promise<void> {
 }
 
 /** The bridge with its address, up. The box forwards nothing for it: that is left as it is. */
-export async function ensureBridge({ bridge, network }: BoxFile): Promise<void> {
+async function ensureBridge({ bridge, network }: BoxFile): Promise<void> {
   if (!existsSync(`/sys/class/net/${bridge}`)) await run('ip', ['link', 'add', 'name', bridge, 'type', 'bridge']);
   if (!existsSync(`/sys/class/net/${bridge}/bridge`)) {
     throw new CellError('NOT_ALLOWED', `${bridge} is an interface, and no bridge`, {

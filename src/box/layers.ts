@@ -158,6 +158,8 @@ function copyFolder(from: number, path: string, to: string, copying: Copying, de
   if (depth > DEEPEST) throw tooMuch('its folders are too deep');
   for (const entry of readdirSync(`/proc/self/fd/${from}`, { withFileTypes: true })) {
     const { name } = entry;
+    // What a cell keeps beside its files for itself: code that its Node has compiled.
+    if (path === '' && name.startsWith('.')) continue;
     if (/[\p{Cc}\\]/u.test(name)) throw tooMuch('a name in it has characters that a listing cannot hold');
     const its = path === '' ? name : `${path}/${name}`;
     // What the entry says of itself may be over; the flags hold.

@@ -234,6 +234,3 @@ export function infoOf(box: Box, organism: string, quota: number): BoxInfo {
 function seen({ dir, host }: Box, { v: _v, ready: _ready, ...machine }: MachineFile): MachineSeen {
   return { ...machine, running: host.alive(tagOf(dir, machine.id)) };
 }
-
-/** Whether a machine is of this organism: nothing else may be seen or touched by its key. */
-export const isOf = (organism: string, id: string) => organismOf(id) === organism;

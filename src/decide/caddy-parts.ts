@@ -23,17 +23,17 @@ export const HEADERS = {
 } as const;
 
 /** What a cell that cannot be reached is to those who only tried: no status that a program says. */
-export const UNREACHED = 599;
+const UNREACHED = 599;
 
 /** Requests without a body may be sent again (RFC 9110, 9.2.2); an upload cannot, for Caddy 2.6 keeps none. */
-export const REPEATABLE: Piece = { method: ['GET', 'HEAD', 'OPTIONS', 'TRACE'] };
+const REPEATABLE: Piece = { method: ['GET', 'HEAD', 'OPTIONS', 'TRACE'] };
 
 /** Between two tries, ms: below what a person notices. */
 const AGAIN_MS = 25;
 /** Between two knocks on a shut gate, ms: thousands may wait, and each knock is a failed connect. */
 export const KNOCK_MS = 100;
 
-export const ms = (duration: number) => `${duration}ms`;
+const ms = (duration: number) => `${duration}ms`;
 export const unix = (path: string) => `unix/${path}`;
 
 export interface Proxied {
@@ -76,7 +76,7 @@ const AS_FIRST_SEEN = Object.fromEntries(
 );
 const OURS = Object.values(HEADERS);
 
-export const passedBy = (self: string) => `{http.request.header.${HEADERS.hop}} ${self}`;
+const passedBy = (self: string) => `{http.request.header.${HEADERS.hop}} ${self}`;
 
 /** To the program of this cell. */
 export function toProgram(dial: string, tryFor: number): readonly Route[] {
@@ -110,8 +110,9 @@ export function toCell(dial: string, tryFor: number, self: string, tls: Proxied[
     delete: [HEADERS.gate, HEADERS.knock, HEADERS.try],
   };
   return [
+    // Tried once: when that fails, it is for the gate to say where it goes next.
     { match: [TRIED], handle: [proxy({ dial, tls, request })], terminal: true },
-    { match: [REPEATABLE], handle: [proxy({ dial, tryFor, again: 'repeatable', tls, request })], terminal: true },
+    { match: [REPEATABLE], handle: [proxy({ dial, tls, request })], terminal: true },
     { handle: [proxy({ dial, tryFor, fresh: true, tls, request })] },
   ];
 }
@@ -145,13 +146,20 @@ export function shared(here: string, there: string, share: number): readonly Rou
 
 const stay = (here: string) => proxy({ dial: here, fresh: true, request: { set: AS_FIRST_SEEN } });
 
+const FAILED: Piece = { vars: { '{http.error.status_code}': ['502', '503', '504'] } };
+
 /** What an error becomes: whoever only tried is told so, others may ask again. */
 export const ERRORS: readonly Route[] = [
   { match: [TRIED], handle: [{ handler: 'static_response', status_code: UNREACHED }], terminal: true },
-  {
-    match: [{ vars: { '{http.error.status_code}': ['502', '503', '504'] } }],
-    handle: [say(503, 'no upstream answers')],
-  },
+  { match: [FAILED], handle: [say(503, 'no upstream answers')] },
+];
+
+/**
+ * On the way to a cell: what can be sent again comes back to its gate, by a connection that breaks off, and the gate may lead
+ * elsewhere by then. One that waited here would go on asking for a cell that is dead.
+ */
+export const COME_BACK: readonly Route[] = [
+  { match: [{ ...FAILED, ...REPEATABLE, not: [TRIED] }], handle: [{ handler: 'static_response', abort: true }] },
 ];
 
 /** Answers a knock: whoever can ask is through. */

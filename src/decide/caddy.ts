@@ -11,6 +11,7 @@
  * So what is loaded says which ways there are, and two folders of links say which are taken.
  */
 import {
+  COME_BACK,
   ERRORS,
   HEADERS,
   type Piece,
@@ -69,8 +70,8 @@ const FAREWELL_MS = 1_000;
 /** A function may move on, and home again, while a request waits; one that comes by more often goes round in circles. */
 const COMES_BACK = 3;
 const OPENMETRICS = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
-export const WHERE_PATH = '/.well-known/cell/where.json';
-export const METRICS_PATH = '/.well-known/cell/metrics';
+const WHERE_PATH = '/.well-known/cell/where.json';
+const METRICS_PATH = '/.well-known/cell/metrics';
 const SHUT = 'shut';
 
 /** The socket of a way, and of what waits. */
@@ -111,7 +112,8 @@ export function caddyConfig(gates: readonly Gate[], settings: CaddySettings): Pi
     }
     for (const way of gate.ways) {
       const routes = [WELCOME, ...through(gate, way, settings)];
-      servers[serverOf(gate.name, way.key)] = server([unix(socketOf(settings, gate, way.key))], routes);
+      const errors = way.kind === 'cell' ? [...COME_BACK, ...ERRORS] : ERRORS;
+      servers[serverOf(gate.name, way.key)] = server([unix(socketOf(settings, gate, way.key))], routes, ['h1'], errors);
     }
   }
   return {
@@ -134,7 +136,12 @@ export function caddyConfig(gates: readonly Gate[], settings: CaddySettings): Pi
   };
 }
 
-function server(listen: readonly string[], routes: readonly Route[], protocols: readonly string[] = ['h1']): Piece {
+function server(
+  listen: readonly string[],
+  routes: readonly Route[],
+  protocols: readonly string[] = ['h1'],
+  errors: readonly Route[] = ERRORS,
+): Piece {
   return {
     listen,
     protocols,
@@ -144,7 +151,7 @@ function server(listen: readonly string[], routes: readonly Route[], protocols: 
     read_header_timeout: '30s',
     idle_timeout: '2m',
     routes,
-    errors: { routes: ERRORS },
+    errors: { routes: errors },
   };
 }
 
@@ -176,7 +183,7 @@ function publicRoute(gate: Gate, settings: CaddySettings): Route {
           handle: [say(508, 'this request has been here before')],
           terminal: true,
         },
-        { handle: [proxy({ dial, tryFor: gate.tryFor, fresh: true, request, more: trusted })] },
+        { handle: [proxy({ dial, tryFor: gate.tryFor, again: 'repeatable', fresh: true, request, more: trusted })] },
       ],
     },
   ];

@@ -51,7 +51,7 @@ export function blockers(view: View, name: FunctionName, memory: TickMemory, now
 const SAGAS = { divide: 'a division', absorb: 'taking a child back in', stem: 'making a stem cell' } as const;
 
 /** Functions that a replica takes along: what it needs of its own, and what those need, as far as they are here. */
-export function along(view: View, name: FunctionName): readonly FunctionName[] {
+function along(view: View, name: FunctionName): readonly FunctionName[] {
   const found = new Set<FunctionName>([name]);
   const queue = [name];
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
@@ -66,10 +66,7 @@ export function along(view: View, name: FunctionName): readonly FunctionName[] {
 }
 
 /** Whether a cell with just these functions could ever divide one of them. */
-export function couldDivide(
-  genes: Readonly<Record<FunctionName, FunctionGene>>,
-  names: readonly FunctionName[],
-): boolean {
+function couldDivide(genes: Readonly<Record<FunctionName, FunctionGene>>, names: readonly FunctionName[]): boolean {
   return names.some((name) => {
     const mode = genes[name]?.divide ?? 'never';
     return mode === 'replicate' || (mode === 'delegate' && names.length > 1);

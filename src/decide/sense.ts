@@ -4,14 +4,16 @@
  * A cell asks only how much there is against what is healthy: none, one, two or many. That is as much as simple
  * organisms tell apart, and it keeps every rule above free of units.
  */
-import type { FunctionGene } from '../../genome/schema.ts';
+import type { FunctionGene, Genome } from '../../genome/schema.ts';
 import type { Level, Reading } from '../model.ts';
 
 /** Past this many times the high bound there are `many`. */
 const MANY = 1.5;
 
-/** How long a step takes to come through to 63%, ms: a spike of one tick is no breach, a rise is seen within settle. */
-const SMOOTHING_MS = 3_000;
+/** How long a step takes to come through to 63%, ms: two beats, and never longer than a breach has to settle. */
+export function smoothing({ body, rhythm }: Pick<Genome, 'body' | 'rhythm'>): number {
+  return Math.min(2 * body.heartbeat, rhythm.settle);
+}
 
 /** How far a value must come back over an edge before the level changes back: a twentieth of the edge. */
 const MARGIN = 0.05;
@@ -54,7 +56,7 @@ export function levelOf(value: number, low: number, high: number, before: Level 
 }
 
 /** A reading of a smoothed value. */
-export function readingOf(value: number, low: number, high: number, before: Level | null = null): Reading {
+function readingOf(value: number, low: number, high: number, before: Level | null = null): Reading {
   return { value, low, high, level: levelOf(value, low, high, before) };
 }
 
@@ -63,13 +65,14 @@ export function readingOf(value: number, low: number, high: number, before: Leve
  * taken has no reading.
  *
  * @param elapsed since the last readings, ms.
+ * @param tau time constant, ms.
  */
 export function readingsOf(
   gene: Pick<FunctionGene, 'pressure'>,
   measures: Readonly<Record<string, number>>,
   before: Readonly<Record<string, Reading>>,
   elapsed: number,
-  tau: number = SMOOTHING_MS,
+  tau: number,
 ): Record<string, Reading> {
   const readings: Record<string, Reading> = {};
   for (const [name, { bounds }] of Object.entries(gene.pressure)) {

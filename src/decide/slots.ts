@@ -4,7 +4,6 @@
  * keeps at most one stem cell in each of its slots below N. A birth splits the slots of a parent, a burial and a fence
  * bring them back. These are deeds of one feed, so no cut in the network can make two holders of a slot.
  */
-
 import type { BirthId, Cell, Lineage } from '../model.ts';
 
 /** As many as `body.stemCells` may be. */

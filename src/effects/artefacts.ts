@@ -17,7 +17,9 @@ import { basename, dirname, join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { CellError } from '../errors.ts';
+import { GREETING_BYTES, GREETING_S } from '../memory/limits.ts';
 import { packageRoot } from '../programs.ts';
+import { shellQuote } from './quote.ts';
 import { type Remote, remoteFailure } from './ssh.ts';
 
 /** The oldest Node that runs the CLI: `engines.node` of package.json. */
@@ -162,9 +164,6 @@ export async function send(
     remote.run(`cd ${place}/${folder} && sha256sum --check --quiet --strict -`, { stdin: CHECKSUMS(item) });
   if (facts.stored.includes(item.hash) && (ours || (await check(item.hash)).code === 0)) return 0;
   const total = item.files.reduce((sum, file) => sum + file.bytes, 0);
-  const tar = spawn('tar', ['-C', item.folder, '-cf', '-', '--', ...item.files.map((file) => file.path)], {
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
   let bytes = 0;
   const counted = new Transform({
     transform(chunk: Buffer, _encoding, pass) {
@@ -173,14 +172,21 @@ export async function send(
       pass(null, chunk);
     },
   });
-  // First what it must be, ended by an empty line, then what it is: one command does it all.
-  counted.write(`${CHECKSUMS(item)}\n`);
-  tar.stdout.pipe(counted);
+  const [only] = item.files;
+  const alone = item.files.length === 1 && only !== undefined && !only.path.includes('/') ? only : null;
+  if (alone === null) {
+    const tar = spawn('tar', ['-C', item.folder, '-cf', '-', '--', ...item.files.map((file) => file.path)], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    // First what it must be, ended by an empty line, then what it is: one command does it all.
+    counted.write(`${CHECKSUMS(item)}\n`);
+    tar.stdout.pipe(counted);
+  } else {
+    pipeline(createReadStream(join(item.folder, alone.path)), counted).catch(() => {});
+  }
   const unpack = `set -e; mkdir -p ${place}; cd ${place}; rm -rf .part-${item.hash}-*
 part=.part-${item.hash}-$$; mkdir "$part"
-while IFS= read -r line && [ -n "$line" ]; do echo "$line"; done > "$part.sums"
-tar -C "$part" -xf -
-( cd "$part" && sha256sum --check --quiet --strict "../$part.sums" ) || { rm -rf "$part" "$part.sums"; exit ${DIFFERS}; }
+${alone === null ? TAKE_TREE : takeFile(alone)}
 rm -rf "$part.sums" ${item.hash}; mv "$part" ${item.hash}`;
   const result = await remote.run(unpack, { stdin: counted });
   if (result.code === 0) return total;
@@ -196,6 +202,18 @@ rm -rf "$part.sums" ${item.hash}; mv "$part" ${item.hash}`;
 /** The exit code by which a machine says that what arrived is not what was to come. */
 const DIFFERS = 65;
 
+/** Many files, as a tar, are checked when they are there. */
+const TAKE_TREE = `while IFS= read -r line && [ -n "$line" ]; do echo "$line"; done > "$part.sums"
+tar -C "$part" -xf -
+( cd "$part" && sha256sum --check --quiet --strict "../$part.sums" ) || { rm -rf "$part" "$part.sums"; exit ${DIFFERS}; }`;
+
+/** One large program is checked on its way in, and by its size when it is there. */
+const takeFile = ({ path, sha256, bytes }: Artefact['files'][number]) => `file="$part"/${shellQuote(path)}
+sum=$(tee "$file" | sha256sum)
+[ "\${sum%% *}" = ${sha256} ] || { rm -rf "$part"; echo "its checksum is \${sum%% *}"; exit ${DIFFERS}; }
+[ "$(wc -c < "$file")" -eq ${bytes} ] || { rm -rf "$part"; exit 1; }
+chmod 755 "$file"`;
+
 /** The Node that was brought: its artefact, and the program in it. */
 export interface Runtime {
   readonly hash: string;
@@ -210,7 +228,11 @@ root="\${CELL_ROOT:-}"
 export CELL_HOME="\${CELL_HOME:-$root/var/lib/cell}"
 # A peer that knows the same as this cell is told so without a Node being started (memory/greeting.ts).
 if [ "\${1:-}" = sync ] && [ "\${2:-}" = --serve ]; then
-  IFS= read -r theirs || exit 1
+  # As long as a digest is, and not a byte more: the rest is not for the shell, and a line need not end, nor come.
+  patience=
+  command -v timeout >/dev/null && patience="timeout ${GREETING_S}"
+  theirs="$($patience head -c ${GREETING_BYTES})"
+  [ -n "$theirs" ] || exit 1
   ours=
   [ -r "$CELL_HOME/door/digest" ] && IFS= read -r ours < "$CELL_HOME/door/digest"
   if [ -n "$ours" ] && [ "$theirs" = "$ours" ]; then

@@ -1,5 +1,6 @@
 /** Caddy's admin API, over its socket: what is loaded, and what is under way to its upstreams. */
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Time between two looks, ms; and how often in a row there must be nothing: a request may be between two stages. */
@@ -29,9 +30,34 @@ interface Counter {
 /** Caddy's counters, by upstream. */
 const underWay = (admin: string) => ask<readonly Counter[]>(admin, '/reverse_proxy/upstreams');
 
-/** Names of the servers that are loaded. */
-export async function loadedServers(admin: string): Promise<ReadonlySet<string>> {
-  return new Set(Object.keys((await ask<object | null>(admin, '/config/apps/http/servers')) ?? {}));
+/** The servers that are loaded, by name, each with the upstreams it dials. None where Caddy does not answer. */
+export async function loadedServers(admin: string): Promise<ReadonlyMap<string, readonly string[]>> {
+  const loaded = await ask<{ apps?: { http?: { servers?: object } } } | null>(admin, '/config/').catch(() => null);
+  const servers = Object.entries(loaded?.apps?.http?.servers ?? {});
+  return new Map(servers.map(([name, server]) => [name, [...new Set(dialled(server))]]));
+}
+
+/** Every `dial` in a piece of configuration. */
+function dialled(piece: unknown): readonly string[] {
+  if (typeof piece !== 'object' || piece === null) return [];
+  return Object.entries(piece).flatMap(([key, value]) => {
+    return key === 'dial' && typeof value === 'string' ? [value] : dialled(value);
+  });
+}
+
+/** Whether somebody accepts connections at `address:port`; whoever takes longer than `ms` for it does not. */
+export function accepts(upstream: string, ms: number): Promise<boolean> {
+  const colon = upstream.lastIndexOf(':');
+  return new Promise((resolve) => {
+    const socket = connect({ host: upstream.slice(0, colon), port: Number(upstream.slice(colon + 1)), timeout: ms });
+    const end = (does: boolean) => {
+      socket.destroy();
+      resolve(does);
+    };
+    socket.once('connect', () => end(true));
+    socket.once('timeout', () => end(false));
+    socket.once('error', () => end(false));
+  });
 }
 
 /** Throws when nobody answers at the socket, or something else than 200. */

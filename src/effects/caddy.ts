@@ -7,14 +7,19 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type CaddySettings, caddyConfig, type Front, GRACE_MS, serverOf, socketOf } from '../decide/caddy.ts';
 import { KNOCK_MS } from '../decide/caddy-parts.ts';
-import type { Gate } from '../decide/gates.ts';
+import { type Gate, HERE } from '../decide/gates.ts';
 import type { CaddyPlaces } from '../layout.ts';
-import { drained, loadedServers } from './caddy-admin.ts';
+import { accepts, drained, loadedServers } from './caddy-admin.ts';
 import { certified } from './certificates.ts';
 import { codeOf, readIfThere, writeAtomic, writeIfChanged } from './files.ts';
 import { systemctl } from './systemctl.ts';
 
 export const UNIT = 'cell-ingress';
+
+/** ms; Caddy takes three seconds to find that nobody is at an address, and then asks the gate again. */
+const DIAL_MS = 4_000;
+/** ms; a program or a cell that takes longer to accept a connection counts as one that is waited for. */
+const ANSWERS_MS = 300;
 
 /** What Caddy begins with: nothing but the socket by which it is told more. */
 export function emptyConfig({ sockets }: Pick<CaddyPlaces, 'sockets'>): string {
@@ -58,7 +63,7 @@ export async function stand(
   }
   let [put, early]: [boolean, readonly string[]] = [false, []];
   if (!same || interrupted) {
-    early = (await openFirst(settings, gates, unread)).left;
+    early = (await turnFirst(settings, gates, unread)).left;
     put = await mayWait(settings, gates, unread);
     if (!put) await reload();
   }
@@ -70,34 +75,64 @@ export async function stand(
   return !same || interrupted || turned.changed;
 }
 
-/** Says that something is written that may not be in effect; since when is the file's own time. */
-async function mark(unread: string): Promise<void> {
-  if ((await readIfThere(unread)) === null) await writeAtomic(unread, '');
+/**
+ * Says that something is written that may not be in effect; since when is the file's own time. In it, line by line, are
+ * gates that were turned away from a cell that may be dead, with whoever waited for it.
+ */
+async function mark(unread: string, turned: readonly Gate[] = []): Promise<void> {
+  const before = await readIfThere(unread);
+  if (before !== null && turned.length === 0) return;
+  await writeAtomic(unread, [...(before ?? '').split('\n'), ...turned.map(({ name }) => name)].join('\n'));
 }
 
 /**
- * A reload sends away whoever waits at a shut gate. So gates that open do so before it, where what is loaded has their
- * way, and those who wait get the time to go through: from then on they are under way, and a reload lets them be.
+ * A reload sends away whoever waits: at a shut gate, or for a cell that does not answer. So gates that lead elsewhere now are
+ * turned before it, where what is loaded has their way, and those who wait get the time to go through: from then on they
+ * are under way, and a reload lets them be.
  */
-async function openFirst(settings: CaddySettings, gates: readonly Gate[], unread: string): Promise<Turned> {
-  const loaded = await loadedServers(join(settings.sockets, 'admin')).catch(() => new Set<string>());
-  const shut = await shutGates(settings, gates);
-  const opening = shut.filter(({ name, leads }) => leads !== null && loaded.has(serverOf(name, leads)));
-  if (opening.length === 0) return { changed: false, left: [] };
-  const turned = await turnEach(settings, opening, unread);
-  await sleep(3 * KNOCK_MS);
+async function turnFirst(settings: CaddySettings, gates: readonly Gate[], unread: string): Promise<Turned> {
+  const admin = join(settings.sockets, 'admin');
+  const loaded = await loadedServers(admin);
+  const known = gates.filter(({ name, leads }) => leads !== null && loaded.has(serverOf(name, leads)));
+  const shut = await shutGates(settings, known);
+  const cells = new Map<Gate, readonly string[]>();
+  for (const gate of known) {
+    const left = await leftCell(settings, gate, loaded);
+    if (left.length > 0) cells.set(gate, left);
+  }
+  if (shut.length + cells.size === 0) return { changed: false, left: [] };
+  if (cells.size > 0) await mark(unread, [...cells.keys()]);
+  const turned = await turnEach(settings, [...shut, ...cells.keys()], unread);
+  if (shut.length > 0) await sleep(3 * KNOCK_MS);
+  await drained(admin, [...cells.values()].flat(), DIAL_MS);
   return turned;
 }
 
-/** Whether the reload can wait for a later time: somebody may wait at a gate still, and nothing is wanted that is not loaded. */
+/** The address of the cell that a gate leads to until now, and will not any more. */
+async function leftCell(
+  settings: CaddySettings,
+  gate: Gate,
+  loaded: ReadonlyMap<string, readonly string[]>,
+): Promise<readonly string[]> {
+  const link = await readLink(join(settings.gates, 'gate', gate.name));
+  if (link === null || link === socketOf(settings, gate, gate.leads) || link === socketOf(settings, gate, HERE)) {
+    return [];
+  }
+  const led = [...loaded].find(([server]) => link.endsWith(`/to.${server}`));
+  return (led?.[1] ?? []).filter((dial) => !dial.startsWith('unix/'));
+}
+
+/** Whether the reload can wait for a later time: somebody may wait still, and nothing is wanted that is not loaded. */
 async function mayWait(settings: CaddySettings, gates: readonly Gate[], unread: string): Promise<boolean> {
-  const shut = await shutGates(settings, gates);
-  if (shut.length === 0) return false;
-  const loaded = await loadedServers(join(settings.sockets, 'admin')).catch(() => new Set<string>());
-  const lacking = gates.some(({ name, leads }) => leads !== null && !loaded.has(serverOf(name, leads)));
+  const loaded = await loadedServers(join(settings.sockets, 'admin'));
+  if (gates.some(({ name, leads }) => leads !== null && !loaded.has(serverOf(name, leads)))) return false;
+  const marked = ((await readIfThere(unread)) ?? '').split('\n');
+  const turned = gates.filter(({ name }) => marked.includes(name));
+  const waited = [...(await shutGates(settings, gates)), ...(await unanswered(turned))];
+  if (waited.length === 0) return false;
   // Nobody waits longer than that.
-  const longest = Math.max(...shut.map(({ waitFor }) => waitFor));
-  return !lacking && Date.now() - (await stat(unread)).mtimeMs < longest;
+  const longest = Math.max(...waited.map(({ waitFor }) => waitFor));
+  return Date.now() - (await stat(unread)).mtimeMs < longest;
 }
 
 /** Those at which requests wait now. */
@@ -105,6 +140,18 @@ async function shutGates(settings: CaddySettings, gates: readonly Gate[]): Promi
   const shut = socketOf(settings, null, null);
   const links = await Promise.all(gates.map(({ name }) => readLink(join(settings.gates, 'gate', name))));
   return gates.filter((_, index) => links[index] === shut);
+}
+
+/** Those that lead to a program, or a cell, that takes no connection: one that is about to start is waited for. */
+async function unanswered(gates: readonly Gate[]): Promise<readonly Gate[]> {
+  const dials = gates.map(({ ways, leads }) => {
+    const way = ways.find(({ key }) => key === leads);
+    return way === undefined || way.kind === 'shared' ? null : way.dial;
+  });
+  const asked = [...new Set(dials)].filter((dial) => dial !== null);
+  const answers = await Promise.all(asked.map(async (dial) => [dial, await accepts(dial, ANSWERS_MS)] as const));
+  const silent = new Set(answers.flatMap(([dial, does]) => (does ? [] : [dial])));
+  return gates.filter((_, index) => silent.has(dials[index] ?? ''));
 }
 
 /** The programs of a gate that does not lead to them. */
@@ -120,7 +167,7 @@ export interface Turned {
 }
 
 /** Turns the gates, each whole at any moment, and takes away those that are no more. */
-export async function turn(
+async function turn(
   settings: Pick<CaddySettings, 'sockets' | 'gates'>,
   gates: readonly Gate[],
   unread: string,

@@ -61,7 +61,7 @@ export interface Container {
 const OUTSIDE = new Set(['PATH', 'HOME', 'HOST', 'PORT']);
 
 /** The unit's name of the container. */
-export const containerOf = (name: FunctionName): string => `cell-fn-${name}`;
+const containerOf = (name: FunctionName): string => `cell-fn-${name}`;
 
 /** The lines of the unit that run it; pure. */
 export function containerLines(container: Container): { readonly start: string; readonly lines: readonly string[] } {

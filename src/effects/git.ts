@@ -2,7 +2,6 @@
  * The system's git on one bare repository, with nothing of the user's or the machine's configuration in it: no hooks,
  * no replace objects, no prompts, no translations, no automatic gc. It runs as whoever owns the repository.
  */
-
 import type { ChildProcessByStdio } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';

@@ -36,7 +36,7 @@ export interface HookResult {
 }
 
 /** A hook that still works after this holds up the whole tick. */
-export const HOOK_TIMEOUT_MS = 30_000;
+const HOOK_TIMEOUT_MS = 30_000;
 
 /**
  * Gives the arguments on to a plain command, `./throttle`; leaves a script alone, which has them in $1, $2, … and says

@@ -45,7 +45,7 @@ SystemCallErrorNumber=EPERM
 UMask=0077`;
 
 /** The unit's text; pure. `hidden` are folders that it must not see. */
-export function ingressUnit(caddy: string, user: string, places: CaddyPlaces, hidden: readonly string[]): string {
+function ingressUnit(caddy: string, user: string, places: CaddyPlaces, hidden: readonly string[]): string {
   const { config, sockets, storage } = places;
   return `[Unit]
 Description=Ingress of a cell (Caddy)

@@ -15,7 +15,7 @@ export type Route = IngressRoute;
 const UNIT = 'cell-ingress';
 
 /** The file's text; pure. One route a line, so that a person can compare two. */
-export function ingressText(routes: readonly Route[]): string {
+function ingressText(routes: readonly Route[]): string {
   if (routes.length === 0) return '{ "v": 1, "routes": [] }\n';
   return `{ "v": 1, "routes": [\n${routes.map((route) => `  ${JSON.stringify(route)}`).join(',\n')}\n] }\n`;
 }

@@ -4,7 +4,6 @@
  * Only node:crypto: every tick loads this. OpenSSH's unencrypted private key format (PROTOCOL.key in its source) is
  * small enough to be read and written here, and Node can neither.
  */
-
 import type { KeyObject } from 'node:crypto';
 import {
   createHash,
@@ -97,7 +96,7 @@ export function ensureIdentity(home: string): Identity {
 }
 
 /** Keeps a private key as the home's, readable by its owner only, as `ssh -i` wants it. */
-export function saveIdentity(home: string, privatePem: string): Identity {
+function saveIdentity(home: string, privatePem: string): Identity {
   const identity = identityFrom(privatePem);
   mkdirSync(home, { recursive: true });
   replaceFile(join(home, 'key'), privatePem, 0o600);

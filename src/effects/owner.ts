@@ -6,6 +6,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, constants, fstatSync, openSync, readFileSync, statSync } from 'node:fs';
 import { CellError } from '../errors.ts';
+import { ended } from './ended.ts';
 
 /** For `spawn`: the owner of a folder when we are root and it is not root's; else nothing. */
 export function ownerOf(folder: string): { readonly uid: number; readonly gid: number; readonly cwd: string } | null {
@@ -15,19 +16,9 @@ export function ownerOf(folder: string): { readonly uid: number; readonly gid: n
 }
 
 /** Runs a program as the owner of a folder, to its end. Throws SYNC_FAILED with its last line. */
-export function runAsOwner(folder: string, program: string, args: readonly string[]): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, [...args], { stdio: ['ignore', 'ignore', 'pipe'], ...ownerOf(folder) });
-    let said = '';
-    child.stderr.on('data', (chunk: Buffer) => {
-      said = (said + chunk.toString('utf8')).slice(-2000);
-    });
-    const failed = (why: string) => reject(new CellError('SYNC_FAILED', `${program} failed in ${folder}`, { why }));
-    child.on('error', (error) => failed(error.message));
-    child.on('close', (code) =>
-      code === 0 ? resolve() : failed(said.trim().split('\n').at(-1) || `exit code ${code}`),
-    );
-  });
+export async function runAsOwner(folder: string, program: string, args: readonly string[]): Promise<void> {
+  const why = await ended(spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'], ...ownerOf(folder) }));
+  if (why !== null) throw new CellError('SYNC_FAILED', `${program} failed in ${folder}`, { why });
 }
 
 /**

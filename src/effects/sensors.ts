@@ -244,11 +244,3 @@ async function failureOf(health: NonNullable<FunctionGene['health']>, where: Whe
   }
   return health.command === undefined ? null : (await command(health.command, where, health.timeout)).why;
 }
-
-/** Every function at once. */
-export async function senseAll(
-  functions: Readonly<Record<FunctionName, { readonly gene: FunctionGene } & Parameters<typeof sense>[1]>>,
-): Promise<Record<FunctionName, Sensation>> {
-  const entries = Object.entries(functions).map(async ([name, each]) => [name, await sense(each.gene, each)] as const);
-  return Object.fromEntries(await Promise.all(entries));
-}

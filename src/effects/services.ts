@@ -49,7 +49,7 @@ export function folderOf(layout: Pick<Layout, 'functions'>, functionName: Functi
 const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** The variables a function gets. What the cell says of itself cannot be overridden by the genome. */
-export function functionEnvironment(functionName: FunctionName, what: Preparation): Record<string, string> {
+function functionEnvironment(functionName: FunctionName, what: Preparation): Record<string, string> {
   const folder = folderOf(what.layout, functionName);
   const asked = Object.entries({ ...what.gene.env, ...what.env }).map(([key, value]) => [key, String(value)]);
   return {

@@ -65,7 +65,7 @@ export function sideThere(remote: Remote, folder: string, as: readonly string[] 
 }
 
 /** The same machine, every command as somebody else. */
-export function asUser(remote: Remote, as: readonly string[]): Remote {
+function asUser(remote: Remote, as: readonly string[]): Remote {
   if (as.length === 0) return remote;
   const before = as.map(shellQuote).join(' ');
   const line = (command: string) => `${before} /bin/sh -c ${shellQuote(command)}`;

@@ -7,6 +7,7 @@ import { readdir } from 'node:fs/promises';
 import { CellError } from '../errors.ts';
 import type { Layout } from '../layout.ts';
 import type { FunctionName } from '../model.ts';
+import { ended } from './ended.ts';
 import { folderOf } from './services.ts';
 import { asFunction } from './users.ts';
 
@@ -34,20 +35,8 @@ export async function placeSource(
   const why = (await Promise.all([ended(read), ended(write)])).find((said) => said !== null);
   if (why !== undefined) {
     throw new CellError('REMOTE_FAILED', `The source of ${functionName} could not be put in its place`, {
-      why: why ?? 'tar failed',
+      why,
       fields: { from, folder },
     });
   }
-}
-
-/** Null when it ended well, else the last line it said. */
-function ended(child: ReturnType<typeof spawn>): Promise<string | null> {
-  let said = '';
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    said = (said + text).slice(-2000);
-  });
-  return new Promise((resolve) => {
-    child.once('error', (error) => resolve(error.message));
-    child.once('close', (code) => resolve(code === 0 ? null : said.trim().split('\n').at(-1) || `exit code ${code}`));
-  });
 }

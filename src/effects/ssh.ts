@@ -4,7 +4,6 @@
  * Made for imprints and hand-overs, through node-ssh, which is loaded when first needed. Syncs use the system's `ssh`
  * instead (memory/sync.ts), so that a tick loads no SSH library.
  */
-
 import { connect, type Socket } from 'node:net';
 import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';

@@ -12,8 +12,7 @@ import { isPlainCommand, systemdPath, systemdQuote } from './quote.ts';
 export interface UnitParts {
   readonly name: FunctionName;
   readonly gene: Pick<FunctionGene, 'limits' | 'sandbox'>;
-  /** ExecStartPre= and ExecStart=, each as systemd reads it. */
-  readonly before?: readonly string[];
+  /** ExecStart=, as systemd reads it. */
   readonly start: string;
   readonly kill?: 'mixed' | 'control-group';
   readonly folder: string;
@@ -59,7 +58,7 @@ const STRICT = [
 ];
 
 /** What the sandbox of a function is made of; nothing for `sandbox: off`, or where there are no users. */
-export function sandboxLines({ gene, user, folder, hidden, container }: UnitParts): readonly string[] {
+function sandboxLines({ gene, user, folder, hidden, container }: UnitParts): readonly string[] {
   if (user === null) return [];
   // podman sets up namespaces, mounts and devices for what is inside; the sandbox is the container's.
   if (container !== undefined) return [];
@@ -87,7 +86,7 @@ export function limitLines({ cpu, memory, tasks }: FunctionGene['limits']): read
 
 /** The whole text. */
 export function unitText(parts: UnitParts): string {
-  const { name, gene, before = [], start, kill = 'control-group', folder, environment, container } = parts;
+  const { name, gene, start, kill = 'control-group', folder, environment, container } = parts;
   return `[Unit]
 Description=Function ${name} of a cell
 After=network-online.target
@@ -98,7 +97,7 @@ StartLimitIntervalSec=0
 Type=${container === undefined ? 'exec' : 'notify'}
 WorkingDirectory=${systemdPath(folder)}
 EnvironmentFile=${systemdPath(environment)}
-${[...before.map((line) => `ExecStartPre=${line}`), `ExecStart=${start}`].join('\n')}
+ExecStart=${start}
 Restart=always
 RestartSec=1
 RestartSteps=6

@@ -71,16 +71,6 @@ export async function ensureUser(
   return made;
 }
 
-/** Removes a user and its group. Gone already is fine. */
-export async function removeUser(name: string): Promise<void> {
-  if (idsOf(name) === null) return;
-  await promisify(execFile)('userdel', [name]).catch((cause: unknown) => {
-    if (idsOf(name) !== null) {
-      throw new CellError('REMOTE_FAILED', `The user ${name} could not be removed`, { why: messageOf(cause), cause });
-    }
-  });
-}
-
 /**
  * What goes before a command so that it runs as a function's user, with nothing that a program could gain more by. Empty
  * where everything runs as one user.

@@ -14,7 +14,7 @@ export interface Body {
 }
 
 /** The largest body that is kept, in bytes. */
-export const KEPT = 1 << 20;
+const KEPT = 1 << 20;
 
 /** Reads up to KEPT bytes. Null when the client went away before. */
 export async function readBody(request: IncomingMessage): Promise<Body | null> {

@@ -3,8 +3,9 @@
  * who it is, and a claim (a file) so that a machine that is switched off keeps its own.
  */
 import { createHash } from 'node:crypto';
-import { linkSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { namesIn } from './files.ts';
 import { readMachine, userFolder } from './host.ts';
 
 /** How many addresses are tried at their hashed places before all are tried in turn. */
@@ -79,12 +80,7 @@ export function unclaim(shared: string, address: string, folder: string): void {
 
 /** Gives back every address that the machine of a folder claimed, where no file says which. */
 export function unclaimAll(shared: string, folder: string): void {
-  let addresses: string[];
-  try {
-    addresses = readdirSync(join(userFolder(shared), 'claims'));
-  } catch {
-    return; // Nobody has claimed anything.
-  }
+  const addresses = namesIn(join(userFolder(shared), 'claims'));
   for (const address of addresses) if (holder(claimFile(shared, address)) === folder) unclaim(shared, address, folder);
 }
 

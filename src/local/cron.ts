@@ -1,9 +1,10 @@
 /**
  * Cron of a local machine: at each full minute it reads etc/cron.d and runs what is due, as cron does.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CRON_FILE, type CronJob, isDue, parseCrontab } from './crontab.ts';
+import { namesIn } from './files.ts';
 import type { GroupSpawner } from './groups.ts';
 import { appendJournal } from './journal.ts';
 
@@ -39,7 +40,7 @@ export function startCron(options: CronOptions): () => void {
 function readJobs(root: string): CronJob[] {
   const folder = join(root, 'etc/cron.d');
   const jobs: CronJob[] = [];
-  for (const name of safeList(folder)) {
+  for (const name of namesIn(folder)) {
     if (!CRON_FILE.test(name)) continue;
     try {
       const { jobs: found, errors } = parseCrontab(readFileSync(join(folder, name), 'utf8'));
@@ -50,14 +51,6 @@ function readJobs(root: string): CronJob[] {
     }
   }
   return jobs;
-}
-
-function safeList(folder: string): string[] {
-  try {
-    return readdirSync(folder).sort();
-  } catch {
-    return [];
-  }
 }
 
 function runJob(job: CronJob, { root, env, spawn }: CronOptions): void {

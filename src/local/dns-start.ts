@@ -13,6 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CellError } from '../errors.ts';
 import { programFile } from '../programs.ts';
 import { type DnsCredential, ensureToken, HOST, POLL_MS, running } from './dns-reach.ts';
+import { signalTo } from './processes.ts';
 
 /** A Node on a busy computer with one core takes a few seconds to begin. */
 const START_TIMEOUT_MS = 20_000;
@@ -74,15 +75,6 @@ async function launch(credential: DnsCredential): Promise<number> {
     shell.once('close', () => resolve());
   });
   return Number(said);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /**
@@ -156,7 +148,7 @@ export async function ensureDns(credential: DnsCredential): Promise<number> {
       // The lock is kept until it answers: whoever comes next finds it running.
       while (Date.now() < deadline) {
         if ((await running(credential)) !== null) return 'runs';
-        if (!isAlive(pid)) return 'died';
+        if (!signalTo(pid, 0)) return 'died';
         await sleep(POLL_MS);
       }
       return 'slow';

@@ -11,7 +11,7 @@ interface File {
   readonly zones: Zones;
 }
 
-export const recordsFile = (dir: string): string => join(dir, 'records.json');
+const recordsFile = (dir: string): string => join(dir, 'records.json');
 
 /** Reads the zones. Throws CHECKPOINT_CORRUPT rather than begin anew with nothing: every name would be gone. */
 export async function readZones(dir: string): Promise<Zones> {

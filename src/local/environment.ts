@@ -4,6 +4,7 @@
 import { accessSync, constants, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { shellQuote } from '../effects/quote.ts';
+import { namesIn } from './files.ts';
 import { type MachineFile, places } from './host.ts';
 import { MACHINE } from './processes.ts';
 
@@ -37,7 +38,7 @@ function hasNode(folder: string): boolean {
 }
 
 /** The folders a machine looks for commands in. */
-export function searchPath(file: Pick<MachineFile, 'runtime' | 'node'>, root: string): string[] {
+function searchPath(file: Pick<MachineFile, 'runtime' | 'node'>, root: string): string[] {
   const own = join(root, 'usr/local/bin');
   if (file.runtime === 'host') return [own, dirname(file.node), ...SYSTEM];
   return SYSTEM.some(hasNode) ? [own, join(root, 'usr/bin')] : [own, ...SYSTEM];
@@ -78,18 +79,10 @@ export function layRoot(file: MachineFile, folder: string): void {
 function linkTools(into: string): void {
   const seen = new Set(readdirSync(into));
   for (const folder of SYSTEM) {
-    for (const name of names(folder)) {
+    for (const name of namesIn(folder)) {
       if (seen.has(name) || RUNTIME.test(name)) continue;
       seen.add(name);
       symlinkSync(join(folder, name), join(into, name));
     }
-  }
-}
-
-function names(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
   }
 }

@@ -2,14 +2,15 @@
  * The journal of a local machine: var/log/journal/UNIT.log, one line an entry, `ISO-time pid text`. Written by the
  * machine, read by journalctl, which needs nothing running.
  */
-import { appendFileSync, mkdirSync, renameSync, statSync } from 'node:fs';
+import { appendFileSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
+import { sizeOf } from './files.ts';
 
 /** A unit's journal is kept in two files of this size at most, in bytes. */
 export const JOURNAL_CAP = 1 << 20;
 const sizes = new Map<string, number>();
 
-export function journalFile(root: string, unit: string): string {
+function journalFile(root: string, unit: string): string {
   return join(root, 'var/log/journal', `${unit}.log`);
 }
 
@@ -56,12 +57,4 @@ export function lineWriter(root: string, unit: string, pid: number): { write(dat
       rest = '';
     },
   };
-}
-
-function sizeOf(file: string): number {
-  try {
-    return statSync(file).size;
-  } catch {
-    return 0;
-  }
 }

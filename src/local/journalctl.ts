@@ -1,7 +1,8 @@
 /**
  * journalctl on a local machine: `-u UNIT`, `-n N`, `-f`, `-o cat`, `--no-pager`. Reads the files; needs no machine.
  */
-import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { namesIn, sizeOf } from './files.ts';
 
 interface Options {
   units: string[];
@@ -34,7 +35,7 @@ export function journalctl(root: string, args: readonly string[], print: (text: 
   const options = parseOptions(args);
   const folder = `${root}/var/log/journal`;
   const asked = options.units.map((unit) => (/\.[a-z]+$/.test(unit) ? unit : `${unit}.service`));
-  const there = list(folder).flatMap((name) => (name.endsWith('.log') ? [name.slice(0, -4)] : []));
+  const there = namesIn(folder).flatMap((name) => (name.endsWith('.log') ? [name.slice(0, -4)] : []));
   const units = asked.length > 0 ? asked : there;
   const entries = units.flatMap((unit) =>
     [`${folder}/${unit}.log.1`, `${folder}/${unit}.log`].flatMap((file) =>
@@ -80,21 +81,5 @@ function linesOf(file: string): string[] {
     return readFileSync(file, 'utf8').split('\n').slice(0, -1);
   } catch {
     return [];
-  }
-}
-
-function list(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
-}
-
-function sizeOf(file: string): number {
-  try {
-    return statSync(file).size;
-  } catch {
-    return 0;
   }
 }

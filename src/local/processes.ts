@@ -55,7 +55,7 @@ function hasEntry(environment: Buffer, entry: Buffer): boolean {
   return false;
 }
 
-export function isAlive(pid: number): boolean {
+function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;
@@ -64,8 +64,8 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** Sends a signal to a pid, or with a negative one to a group. Whether there was anything to send it to. */
-export function signalTo(pid: number, signal: NodeJS.Signals): boolean {
+/** Sends a signal to a pid, or with a negative one to a group; 0 only asks. Whether there was anything to send it to. */
+export function signalTo(pid: number, signal: NodeJS.Signals | 0): boolean {
   try {
     process.kill(pid, signal);
     return true;

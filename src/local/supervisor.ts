@@ -3,11 +3,12 @@
  *
  * Unit files are read when first asked for and kept until `daemon-reload`, as in systemd.
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../errors.ts';
 import { layout } from '../layout.ts';
 import { writeCgroup } from './cgroup.ts';
+import { namesIn } from './files.ts';
 import type { GroupSpawner } from './groups.ts';
 import { appendJournal } from './journal.ts';
 import { Service } from './service.ts';
@@ -153,7 +154,7 @@ export class Supervisor {
 
   /** Every unit that was read or has a file, by name. Files that make no sense are left out. */
   list(): (Service | Timer)[] {
-    const files = safeList(this.#folder).filter((name) => UNIT_NAME.test(name));
+    const files = namesIn(this.#folder).filter((name) => UNIT_NAME.test(name));
     const names = [...new Set([...files, ...this.#units.keys()])].sort();
     return names.flatMap((name) => {
       try {
@@ -211,10 +212,10 @@ export class Supervisor {
   }
 
   #links(): { path: string; name: string }[] {
-    return safeList(this.#folder)
+    return namesIn(this.#folder)
       .filter((name) => name.endsWith('.wants'))
       .flatMap((folder) =>
-        safeList(join(this.#folder, folder)).map((name) => ({ path: join(this.#folder, folder, name), name })),
+        namesIn(join(this.#folder, folder)).map((name) => ({ path: join(this.#folder, folder, name), name })),
       );
   }
 
@@ -229,12 +230,4 @@ export class Supervisor {
 
 function isIdle(unit: Service | Timer): boolean {
   return unit instanceof Timer ? !unit.active : unit.state === 'inactive' || unit.state === 'failed';
-}
-
-function safeList(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
 }

@@ -51,7 +51,7 @@ export interface CommandLine {
   readonly ignoreFailure: boolean;
 }
 
-export function parseSections(text: string): Sections {
+function parseSections(text: string): Sections {
   const sections = new Map<string, Map<string, string[]>>();
   let section = new Map<string, string[]>();
   // An even number of backslashes is escaped ones and joins nothing.

@@ -7,7 +7,7 @@
 import { isIPv4, isIPv6 } from 'node:net';
 
 export type RecordType = 'A' | 'AAAA' | 'CNAME' | 'TXT' | 'SRV';
-export const RECORD_TYPES: readonly RecordType[] = ['A', 'AAAA', 'CNAME', 'TXT', 'SRV'];
+const RECORD_TYPES: readonly RecordType[] = ['A', 'AAAA', 'CNAME', 'TXT', 'SRV'];
 
 export interface Owner {
   readonly organism: string;
@@ -52,7 +52,7 @@ const NEGATIVE_TTL = 60;
 const LONGEST_CHAIN = 16;
 
 /** Letters compare without case, ASCII only (RFC 4343); a dot at the end changes nothing. */
-export function canonical(name: string): string {
+function canonical(name: string): string {
   const lower = name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
   return lower.endsWith('.') ? lower.slice(0, -1) : lower;
 }
@@ -62,7 +62,7 @@ function isBelow(name: string, zone: string): boolean {
 }
 
 /** The zone a name lies in, the longest that fits, or null. */
-export function zoneOf(zones: Zones, name: string): string | null {
+function zoneOf(zones: Zones, name: string): string | null {
   const key = canonical(name);
   const fitting = Object.keys(zones.serials).filter((zone) => isBelow(key, zone));
   return fitting.sort((a, b) => b.length - a.length)[0] ?? null;
@@ -166,7 +166,7 @@ export function answer(zones: Zones, question: { readonly name: string; readonly
 
 const LABEL = /^(?!-)[a-z0-9_-]{1,63}(?<!-)$/;
 
-export function isName(text: string): boolean {
+function isName(text: string): boolean {
   return text.length <= 253 && text.split('.').every((label) => LABEL.test(label));
 }
 

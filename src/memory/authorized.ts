@@ -1,6 +1,6 @@
 /**
- * Who may log in to a cell, and whom it knows, as OpenSSH's own files. Worked out whole from the lineage each time, so a
- * key that is no longer in it is gone, whoever put it there.
+ * Who may log in to a cell, as OpenSSH's own file has it. Worked out whole from the lineage each time, so a key that is no
+ * longer in it is gone, whoever put it there.
  */
 import type { CellId, Lineage, PublicKey } from '../model.ts';
 
@@ -71,18 +71,6 @@ function shellsOf({ shells }: Pick<Doors, 'shells'>): readonly PublicKey[] {
 }
 
 const text = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join('');
-
-/** The text of known_hosts: every cell that may still answer, by its address and port. */
-export function knownHosts(lineage: Lineage): string {
-  return Object.values(lineage.cells)
-    .filter(({ state }) => state !== 'gone')
-    .map(
-      ({ reach, hostKey }) =>
-        `${reach.sshPort === 22 ? reach.address : `[${reach.address}]:${reach.sshPort}`} ${keyOf(hostKey)}\n`,
-    )
-    .sort()
-    .join('');
-}
 
 /** Type and key, without a comment. */
 function keyOf(line: PublicKey): PublicKey {

@@ -4,7 +4,6 @@
  * Checked here is everything that needs no other feed: the one canonical form, the key whose fingerprint is the feed's
  * name, the hash chain, the commit's bytes and the carried files. Whether the cell was ever born is the lineage's to say.
  */
-
 import type { KeyObject } from 'node:crypto';
 import { createHash } from 'node:crypto';
 import { cellId, keyObject } from '../effects/keys.ts';
@@ -152,7 +151,7 @@ async function checkFiles(
 }
 
 /** The id of the tree that holds these files. */
-export function treeId(files: Head['files']): string {
+function treeId(files: Head['files']): string {
   return treesOfFiles(files).at(-1)?.id ?? '';
 }
 

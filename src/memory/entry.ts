@@ -4,7 +4,6 @@
  * The canonical bytes are JSON with sorted keys and no spaces, behind a prefix that says what is signed, so that a
  * signature over a pulse or anything else can never be passed off as one over an entry.
  */
-
 import type { KeyObject } from 'node:crypto';
 import { createHash } from 'node:crypto';
 import type { Identity } from '../effects/keys.ts';

@@ -12,22 +12,27 @@ import type { Readable } from 'node:stream';
 import { replaceInAnyCase } from '../effects/replace.ts';
 import { CellError } from '../errors.ts';
 import { doorOf } from './door.ts';
+import { GREETING_S } from './limits.ts';
 import type { Memory } from './memory.ts';
 import { readPulses } from './pulses.ts';
+import { forksOf, readQuarantine } from './quarantine.ts';
 import { readHeads } from './repo.ts';
 
 export const SAME = 'same';
 export const MORE = 'more';
 /** A digest and its line end; who sends more before a line end says something else. */
 const LONGEST_LINE = 80;
-const PATIENCE_MS = 20_000;
 
-/** sha256 (hex) over every feed's tip, the genome and every pulse's number: equal for two that know the same. */
+/**
+ * sha256 (hex) over every feed's tip, the genome, every pulse's number and which feeds are forked: equal for two that know
+ * the same. A forked feed is cut back to where it was good, so its tip does not tell that somebody knows of the fork.
+ */
 export function digestOf(memory: Pick<Memory, 'home' | 'dir'>): string {
   const heads = [...readHeads(memory.dir)].map(([ref, commit]) => `${ref} ${commit}`);
   const pulses = Object.values(readPulses(memory.home)).map((pulse) => `pulse ${pulse.cell} ${pulse.seq}`);
+  const forks = [...forksOf(readQuarantine(memory.home)).keys()].map((cell) => `fork ${cell}`);
   return createHash('sha256')
-    .update([...heads, ...pulses].sort().join('\n'))
+    .update([...heads, ...pulses, ...forks].sort().join('\n'))
     .digest('hex');
 }
 
@@ -40,7 +45,7 @@ export function keepDigest(memory: Pick<Memory, 'home' | 'dir'>): void {
 export function firstLine(input: Readable): Promise<string> {
   return new Promise((resolve, reject) => {
     let seen = Buffer.alloc(0);
-    const timer = setTimeout(() => end(new CellError('TIMEOUT', 'The peer said nothing')), PATIENCE_MS);
+    const timer = setTimeout(() => end(new CellError('TIMEOUT', 'The peer said nothing')), GREETING_S * 1000);
     const onEnd = () => end(new CellError('SYNC_FAILED', 'The peer ended before it said anything'));
     const onError = (error: Error) => end(error);
     const onReadable = () => {

@@ -52,13 +52,16 @@ export async function judge(objects: Objects, given: Case): Promise<Verdict> {
 
   const condemn = async (cell: CellId, tips: readonly [string, string]): Promise<void> => {
     const fork = await findFork(objects, place(cell), tips);
-    if (fork === null || fork.seq >= (stops[cell] ?? Number.POSITIVE_INFINITY)) return;
+    const stop = stops[cell] ?? Number.POSITIVE_INFINITY;
+    if (fork === null || fork.seq > stop) return;
     const why = `its owner signed two histories that part at entry ${fork.seq}`;
+    // Kept again where it is known: the proof itself may have been lost.
+    evidence.push({ feed: cell, seq: fork.seq, reason: 'forked', why, commit: tips[1], from, at: now, fork: tips });
+    if (fork.seq === stop) return;
     stops[cell] = fork.seq;
     cut.set(cell, fork.common);
     readings.delete(cell);
     refused[cell] = { reason: 'forked', why };
-    evidence.push({ feed: cell, seq: fork.seq, reason: 'forked', why, commit: tips[1], from, at: now, fork: tips });
   };
 
   await Promise.all(

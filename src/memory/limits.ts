@@ -45,3 +45,7 @@ export const MANY_REFS = 64;
 export const MANY_LOOSE = 16;
 /** What a killed process left half written is removed after this; nobody writes one thing for so long. */
 export const LEFTOVER_MS = 15 * 60_000;
+/** The first line of a session: a sha256 in hex and the line's end. */
+export const GREETING_BYTES = 65;
+/** For that line, s: who was let in and says nothing is no peer. */
+export const GREETING_S = 20;

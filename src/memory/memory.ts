@@ -11,7 +11,6 @@ import { join } from 'node:path';
 import type { GenomeFile } from '../../genome/bundle.ts';
 import { extend, fold } from '../decide/lineage.ts';
 import type { Identity } from '../effects/keys.ts';
-import { replaceFile } from '../effects/replace.ts';
 import { CellError } from '../errors.ts';
 import type { CellId, Deed, Entry, Lineage, Pulse } from '../model.ts';
 import type { Head } from './chain.ts';
@@ -25,7 +24,7 @@ import { commitOf, feedRef, gitObject } from './objects.ts';
 import type { Told } from './pulses.ts';
 import { heardAt, publishPulse, readPulses } from './pulses.ts';
 import type { Evidence } from './quarantine.ts';
-import { addEvidence, forksOf, readQuarantine } from './quarantine.ts';
+import { addEvidence, readQuarantine, unprovenForks } from './quarantine.ts';
 import type { Objects, RefChange } from './repo.ts';
 import { openObjects, readHeads, tidy, updateRefs, writeObjects } from './repo.ts';
 import type { State } from './state.ts';
@@ -89,21 +88,6 @@ export interface Offer {
   keep(): Promise<void>;
 }
 
-/** Begins a home's memory. One that knows the same organism stays as it is; another one throws HOME_EXISTS. */
-export function initMemory(home: string, of: { readonly organism: string; readonly seeder: CellId }): Memory {
-  mkdirSync(home, { recursive: true });
-  const file = join(home, 'organism.json');
-  if (existsSync(file)) {
-    const there = openMemory(home);
-    if (there.organism === of.organism && there.seeder === of.seeder) return there;
-    throw new CellError('HOME_EXISTS', `${home} belongs to the organism ${there.organism} already`, {
-      suggestion: 'Choose another folder with --home.',
-    });
-  }
-  replaceFile(file, `${JSON.stringify({ v: 1, organism: of.organism, seeder: of.seeder })}\n`);
-  return openMemory(home);
-}
-
 /** Opens a home's memory. Throws HOME_MISSING. */
 export function openMemory(home: string): Memory {
   const { organism, seeder } = readOrganism(home);
@@ -155,11 +139,9 @@ export function openMemory(home: string): Memory {
   /** Brings the cache up to what the refs say; refs that say what they must not are put back. Under the lock. */
   async function catchUp(): Promise<State> {
     const tips = cells(readHeads(dir));
-    const forks = forksOf(readQuarantine(home));
-    const stops = Object.fromEntries([...forks].map(([cell, { seq }]) => [cell, seq]));
-    let state = readState(cache, organism, seeder) ?? blank(stops);
-    if (JSON.stringify(sorted(state.stops)) !== JSON.stringify(sorted(stops))) state = blank(stops);
-    if (sameHeads(state, tips)) {
+    let state = readState(cache, organism, seeder) ?? blank({});
+    const proofs = unprovenForks(readQuarantine(home), state.stops);
+    if (sameHeads(state, tips) && proofs.size === 0) {
       last = state;
       return state;
     }
@@ -167,8 +149,8 @@ export function openMemory(home: string): Memory {
     try {
       const lost = Object.entries(state.heads).filter(([cell]) => !tips.has(cell));
       const there = await Promise.all(lost.map(([, { commit }]) => objects.get(commit)));
-      if (there.includes(null)) state = blank(stops);
-      const verdict = await judge(objects, { ...context, state, offers: tips, from: null, now: Date.now() });
+      if (there.includes(null)) state = blank(state.stops);
+      const verdict = await judge(objects, { ...context, state, offers: tips, proofs, from: null, now: Date.now() });
       const changes: RefChange[] = [];
       for (const [cell, tip] of tips) {
         const to = verdict.state.heads[cell]?.commit ?? null;
@@ -187,8 +169,10 @@ export function openMemory(home: string): Memory {
   async function current(): Promise<{ readonly state: State; readonly heads: ReadonlyMap<string, string> }> {
     const heads = readHeads(dir);
     const tips = cells(heads);
-    if (!sameHeads(load(), tips)) last = null; // another process may have brought the cache up to date
-    const state = sameHeads(load(), tips) ? load() : await withLock(lock, catchUp);
+    const upToDate = (state: State) =>
+      sameHeads(state, tips) && unprovenForks(readQuarantine(home), state.stops).size === 0;
+    if (!upToDate(load())) last = null; // another process may have brought the cache up to date
+    const state = upToDate(load()) ? load() : await withLock(lock, catchUp);
     return { state, heads };
   }
 
@@ -362,8 +346,4 @@ function withForks({ lineage, stops }: State): Lineage {
   return forks.length === 0
     ? lineage
     : { ...lineage, quarantined: { ...lineage.quarantined, ...Object.fromEntries(forks) } };
-}
-
-function sorted(record: Readonly<Record<string, number>>): [string, number][] {
-  return Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1));
 }

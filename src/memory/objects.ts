@@ -70,7 +70,7 @@ export function parseTree(body: Buffer): { readonly name: string; readonly mode:
 }
 
 /** The line that `git log` shows for an entry: who did what, in words. */
-export function subjectOf(entry: Entry): string {
+function subjectOf(entry: Entry): string {
   const { deed } = entry;
   const by = nameOf(entry.cell);
   const said = (why: string) => (why === '' ? '' : ` (${why})`);

@@ -68,3 +68,15 @@ export function forksOf(
   }
   return forks;
 }
+
+/**
+ * The tips that are said to prove forks which these stops (where feeds end that were found to be forked) do not have. To be
+ * looked at before they are believed: whoever may write the file may have written them.
+ */
+export function unprovenForks(
+  items: readonly Evidence[],
+  stops: Readonly<Record<CellId, number>>,
+): ReadonlyMap<CellId, readonly [string, string]> {
+  const news = [...forksOf(items)].filter(([cell, { seq }]) => seq < (stops[cell] ?? Number.POSITIVE_INFINITY));
+  return new Map(news.map(([cell, { fork }]) => [cell, fork]));
+}

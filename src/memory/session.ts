@@ -100,14 +100,20 @@ async function helloOf(memory: Memory, self: CellId): Promise<{ readonly hello: 
   return { hello, lineage };
 }
 
-/** What the other side lacks. Where both have as many entries but others, both send: that is how a fork is found. */
+/**
+ * What the other side lacks. Where both have as many entries but others, both send: that is how a fork is found. A feed
+ * that is known to be forked has as many entries as were good, so who has more of it knows a later fork, or none.
+ */
 function newsFor(mine: Hello, theirs: Hello): News {
   const heads = Object.entries(mine.heads).filter(([cell, [commit, entries]]) => {
     const known = theirs.heads[cell];
     if (Object.hasOwn(theirs.forks, cell)) return known === undefined || known[1] < entries;
     return known === undefined || known[1] < entries || (known[1] === entries && known[0] !== commit);
   });
-  const forks = Object.entries(mine.forks).filter(([cell]) => !Object.hasOwn(theirs.forks, cell));
+  const entriesOf = (hello: Hello, cell: CellId) => hello.heads[cell]?.[1] ?? 0;
+  const forks = Object.entries(mine.forks).filter(
+    ([cell]) => !Object.hasOwn(theirs.forks, cell) || entriesOf(theirs, cell) > entriesOf(mine, cell),
+  );
   const genome = theirs.genome === null ? mine.genome : null;
   const pack = heads.length > 0 || forks.length > 0 || genome !== null;
   return { t: 'news', heads: Object.fromEntries(heads), forks: Object.fromEntries(forks), genome, pack };

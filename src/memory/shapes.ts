@@ -11,7 +11,7 @@ import type { DeedKind } from '../model.ts';
 export type Check = (value: unknown) => string | null;
 
 export const CELL_ID = /^[a-z2-7]{26}$/;
-export const COMMIT = /^[0-9a-f]{40}$/;
+const COMMIT = /^[0-9a-f]{40}$/;
 const NAME = /^[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?$/;
 const CONTROL = /\p{Cc}/u;
 
@@ -136,14 +136,14 @@ const DEED_SHAPES = new Map(
   Object.entries(DEEDS).map(([kind, fields]) => [kind, shape({ kind: oneOf(kind), ...fields })]),
 );
 
-export const deed: Check = (value) => {
+const deed: Check = (value) => {
   const kind = (value as { kind?: unknown } | null)?.kind;
   const check = typeof kind === 'string' ? DEED_SHAPES.get(kind) : undefined;
   return check === undefined ? 'a deed of a known kind' : check(value);
 };
 
 /** Relative paths of one to three plain parts: nothing hidden, nothing that climbs. */
-export const FILE_PATH = /^[a-z0-9][a-z0-9._-]{0,100}(?:\/[a-z0-9][a-z0-9._-]{0,100}){0,2}$/;
+const FILE_PATH = /^[a-z0-9][a-z0-9._-]{0,100}(?:\/[a-z0-9][a-z0-9._-]{0,100}){0,2}$/;
 
 export const entry = shape({
   v: versionOne(),

@@ -38,17 +38,21 @@ export interface Furnished {
   /** Null where the machine's own Node fits. */
   readonly runtime: Artefact | null;
   readonly bytes: number;
+  /** ms until the machine let us in: most of it is its boot. */
+  readonly bootMs: number;
 }
 
 /** Everything of an imprint that is the same for every cell. What is there already is not sent. */
 export async function furnish(parent: Parent, saga: Mitosis | Stem): Promise<Furnished> {
-  const remote = await parent.reachChild(saga);
-  const { system } = layout(remote.reach.root);
-  // Read while the machine is asked: an operating system seldom has a Node that fits, and it is large.
-  const reading = system ? runtimeArtefact() : null;
+  // Read while the machine boots and is asked: an operating system seldom has a Node that fits, and it is large.
+  const reading = saga.reach !== null && layout(saga.reach.root).system ? runtimeArtefact() : null;
   reading?.catch(() => undefined);
   const cliReading = cliArtefact();
   cliReading.catch(() => undefined);
+  const knocked = parent.now();
+  const remote = await parent.reachChild(saga);
+  const bootMs = parent.now() - knocked;
+  const { system } = layout(remote.reach.root);
   // A machine that waits for its functions may get any of them.
   const functions = 'functions' in saga ? saga.functions : Object.keys(parent.genome.functions);
   const facts = await probe(remote, system ? packageProbe(neededPackages(parent.genome, functions)) : '');
@@ -75,7 +79,7 @@ export async function furnish(parent: Parent, saga: Mitosis | Stem): Promise<Fur
   };
   for (const item of runtime === null ? [cli] : [runtime, cli]) await bring(item);
   if (packages !== null) await bringPackages(parent, saga, remote, packages, bring);
-  return { remote, cli, runtime, bytes };
+  return { remote, cli, runtime, bytes, bootMs };
 }
 
 /** Found on PATH where there are no packages to ask. */
@@ -106,8 +110,8 @@ async function bringPackages(
 
 /** 3: artefacts, then the cell's first words. Everything here may be repeated. */
 export async function imprint(parent: Parent, saga: Mitosis): Promise<void> {
-  const { remote, cli, runtime, bytes } = await furnish(parent, saga);
-  saga.figures.imprintBytes = bytes;
+  const { remote, cli, runtime, bytes, bootMs } = await furnish(parent, saga);
+  Object.assign(saga.figures, { imprintBytes: bytes, bootMs });
   const node = runtime === null ? null : { hash: runtime.hash, file: basename(process.execPath) };
   await installShim(remote, shim(cli.hash, node), node);
 

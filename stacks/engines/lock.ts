@@ -35,6 +35,8 @@ export interface LeaseOptions {
   readonly ttlMs: number;
   /** The clock, ms since the epoch. */
   readonly now?: () => number;
+  /** Only processes of this operating system use the file: whoever held it in another boot ended with that boot. */
+  readonly alone?: boolean;
 }
 
 export interface Lease {
@@ -82,9 +84,9 @@ export function leaseHolder(file: string, now: () => number = Date.now): Holder 
   return look(file, now()).find((found) => found.live)?.holder ?? null;
 }
 
-function tryOnce(file: string, { ttlMs, now = Date.now }: LeaseOptions): Lease | null | 'again' {
+function tryOnce(file: string, { ttlMs, now = Date.now, alone = false }: LeaseOptions): Lease | null | 'again' {
   mkdirSync(dirname(file), { recursive: true });
-  const before = look(file, now());
+  const before = look(file, now(), alone);
   if (before.some((found) => found.live)) return null;
   const number = 1 + Math.max(0, ...before.map((found) => found.number));
   const path = `${file}.${number}`;
@@ -104,7 +106,7 @@ function tryOnce(file: string, { ttlMs, now = Date.now }: LeaseOptions): Lease |
     const expires = now() + ttlMs;
     futimesSync(fd, expires / 1000, expires / 1000);
     linkSync(draft, path);
-    const others = look(file, now()).filter((found) => found.number !== number);
+    const others = look(file, now(), alone).filter((found) => found.number !== number);
     if (others.some((found) => found.live || found.number > number)) return 'again';
     for (const stale of others) unlink(stale.path);
     clearDrafts(file, draft, now());
@@ -147,7 +149,7 @@ function drop(fd: number): void {
   closeSync(fd);
 }
 
-function look(file: string, now: number): readonly Found[] {
+function look(file: string, now: number, alone = false): readonly Found[] {
   const prefix = `${basename(file)}.`;
   const found: Found[] = [];
   for (const name of namesIn(dirname(file))) {
@@ -157,7 +159,7 @@ function look(file: string, now: number): readonly Found[] {
     try {
       const expires = statSync(path).mtimeMs;
       const holder = parse(readFileSync(path, 'utf8'));
-      found.push({ number: Number(number), path, holder, live: !isStale(holder, expires, now) });
+      found.push({ number: Number(number), path, holder, live: !isStale(holder, expires, now, alone) });
     } catch (thrown) {
       if (codeOf(thrown) !== 'ENOENT') throw thrown; // gone between listing and reading
     }
@@ -165,10 +167,11 @@ function look(file: string, now: number): readonly Found[] {
   return found;
 }
 
-function isStale(holder: Holder | null, expires: number, now: number): boolean {
+function isStale(holder: Holder | null, expires: number, now: number, alone: boolean): boolean {
   if (now >= expires) return true;
   if (holder === null) return false; // unreadable: wait until it runs out
   if (holder.boot === bootOf()) return !isAlive(holder.pid, holder.started);
+  if (alone) return true;
   // Another boot or computer: only the clock tells. One that claims more than it asked for had a wrong clock.
   return expires > now + 2 * holder.ttlMs;
 }

@@ -16,7 +16,7 @@ import type { EngineSetup } from './index.ts';
 import { commandOf } from './pulumi.command.ts';
 import { environmentOf, type Provider } from './pulumi.credentials.ts';
 
-export const PROJECT = 'cell';
+const PROJECT = 'cell';
 
 /** A deployment as `pulumi stack export` gives it. */
 export interface Deployment {

@@ -37,7 +37,7 @@ export interface HostsCredential {
  * How long a claim holds while nothing has come of it, in seconds. An imprint over a slow line takes minutes, and a seeding
  * that was interrupted may go on after lunch; a machine that nobody comes back for is free for others after this.
  */
-export const LEASE_S = 3_600;
+const LEASE_S = 3_600;
 /** The script waits up to 100 s for another that is at work there, and a release for what it stops. ms. */
 const SCRIPT_TIMEOUT_MS = 240_000;
 /** Machines asked at once. */

@@ -24,10 +24,8 @@ export const hostsCompute: ComputeProvider = {
   engine: 'embedded',
 
   resources(need, gene) {
-    const { organism, birth, parent, cloud } = need;
-    const imprintKey = { $value: 'imprintKey' };
     // No `hostKey`: the machine keeps its own.
-    const inputs = { organism, birth, parent, cloud, machines: listed(geneFor('hosts', gene)), imprintKey };
+    const inputs = { ...need, machines: listed(geneFor('hosts', gene)), imprintKey: { $value: 'imprintKey' } };
     return [{ type: 'cell:hosts:Machine', name: MACHINE, inputs }];
   },
 

@@ -6,12 +6,13 @@
  * `delete` removes.
  */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { CellError } from '../../src/errors.ts';
 import { layout } from '../../src/layout.ts';
 import { candidates, claim, unclaim, unclaimAll } from '../../src/local/claims.ts';
 import { layRoot } from '../../src/local/environment.ts';
+import { namesIn } from '../../src/local/files.ts';
 import { type MachineFile, places, readMachine, sharedTmp, writeMachine } from '../../src/local/host.ts';
 import { boot, hasProcesses, isRunning, portsFree, powerOff } from '../../src/local/power.ts';
 import { programFile } from '../../src/programs.ts';
@@ -121,7 +122,7 @@ export const machineHandler: ResourceHandler = {
 /** Machines that carry the organism's tag, whether they run or not. */
 export function listMachines(organism: string, credential: Json | undefined): TaggedMachine[] {
   const { dir } = credentialOf(credential);
-  return names(dir).flatMap((name) => {
+  return namesIn(dir).flatMap((name) => {
     const file = readMachine(join(dir, name));
     if (file === null || file.organism !== organism) return [];
     const { id, birth, parent, address } = file;
@@ -282,12 +283,4 @@ function credentialOf(credential: HandlerContext['credential']): LocalCredential
     why: 'expected {dir, node}: the folder of the machines and the Node that runs them',
     suggestion: 'run the command where the organism was seeded, or seed it again',
   });
-}
-
-function names(folder: string): string[] {
-  try {
-    return readdirSync(folder).sort();
-  } catch {
-    return [];
-  }
 }

@@ -18,10 +18,7 @@ export const localCompute: ComputeProvider = {
         type: 'cell:local:Machine',
         name: MACHINE,
         inputs: {
-          organism: need.organism,
-          birth: need.birth,
-          parent: need.parent,
-          cloud: need.cloud,
+          ...need,
           network,
           sshPort,
           httpPort,

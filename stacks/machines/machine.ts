@@ -20,7 +20,7 @@ export function machineOf(outputs: Outputs): Outputs[string] {
   return machine;
 }
 
-/** What a machine is for, known before it is made. */
+/** What a machine is for, known before it is made: its tags, and all of them inputs of its resource. */
 export interface MachineNeed {
   readonly organism: string;
   /** The birth: identity of the machine, in its tags. */

@@ -17,10 +17,7 @@ export const nspawnCompute: ComputeProvider = {
         type: 'cell:nspawn:Machine',
         name: MACHINE,
         inputs: {
-          organism: need.organism,
-          birth: need.birth,
-          parent: need.parent,
-          cloud: need.cloud,
+          ...need,
           box: { address: box.address, port: box.port, hostKey: box.hostKey },
           image,
           ...(cpus === undefined ? {} : { cpus }),

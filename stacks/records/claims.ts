@@ -151,7 +151,7 @@ export function heldBy(seen: Seen, owner: Owner): { readonly values: readonly st
 }
 
 /** Whether everything wanted is there. The TTL is that of the set, so of whoever spoke last. */
-export function isThere(seen: Seen, want: Wanted): boolean {
+function isThere(seen: Seen, want: Wanted): boolean {
   const mine = claimsIn(seen.texts).filter(isOf(want));
   return (
     mine.length === 1 &&

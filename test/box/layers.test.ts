@@ -72,6 +72,16 @@ describe('what is baked', () => {
     expect(readdirSync(layer)).toEqual(['opt']);
   });
 
+  test('leaves out what a cell that runs keeps beside it', async () => {
+    await make('b1');
+    const hash = await give('lab-b1', 'one');
+    const compiled = join(storeOf('lab-b1'), hash, '.cache/v24');
+    mkdirSync(compiled, { recursive: true });
+    writeFileSync(join(compiled, '011f7fdd'), 'compiled');
+    expect(await bake('b1', hash)).toEqual([hash]);
+    expect(readdirSync(join(yard.dir, 'layers/lab', hash, 'opt/cell/store', hash)).sort()).toEqual(['dist', 'node']);
+  });
+
   test('is not copied twice', async () => {
     await make('b1');
     const hash = await give('lab-b1', 'one');

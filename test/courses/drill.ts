@@ -1,15 +1,19 @@
 /** The course of a drill: one division and one taking in, with a hook between, and what must hold in the end. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'vitest';
 import { say } from '../../src/here.ts';
 import type { Load } from '../../src/load.ts';
-import type { Cell, Lineage } from '../../src/model.ts';
+import type { Cell, Lineage, TickMemory } from '../../src/model.ts';
 import type { Mitosis } from '../../src/saga.ts';
 import type { Status } from '../../src/status.ts';
-import type { Organism } from './organism.ts';
+import type { Organism, Ran, Tick } from './organism.ts';
 import { type Watch, watch } from './watch.ts';
 
 /** Requests a second of each client. */
 const RATE = 20;
+/** Between two looks that take a session with every cell: they are work for a cell, too. */
+const SESSION_EVERY_MS = 200;
 
 export const livingOf = (lineage: Lineage): readonly Cell[] =>
   Object.values(lineage.cells)
@@ -32,6 +36,57 @@ export async function begin(organism: Organism): Promise<Drill> {
   return { first, watch: watch(organism), loads };
 }
 
+/** The code of a process that SIGKILL ended. */
+export const KILLED = 137;
+
+/** A tick, when the saga's next step may run. */
+export async function dueTick(organism: Organism, cell: Cell, tick: Tick): Promise<Ran> {
+  await organism.until('the next step is due', () => organism.sagas(cell).every((saga) => saga.due <= Date.now()));
+  return organism.tick(cell, tick);
+}
+
+/**
+ * Ticks, until one has come to the end of a step; each of them ends there at the latest. `now`: a division of this function
+ * is begun, as soon as nothing forbids it.
+ */
+export async function upTo(organism: Organism, cell: Cell, step: string, now?: string): Promise<void> {
+  const fault = `kill-after:${step}`;
+  let asked = now;
+  await organism.until(`${step} is done`, async () => {
+    const ran = await dueTick(organism, cell, asked === undefined ? { fault } : { fault, now: asked });
+    if (organism.sagas(cell).length > 0) asked = undefined;
+    return ran.code === KILLED;
+  });
+}
+
+/**
+ * Lets the next division be at once, though births failed: what that costs in time is not what most drills are about. Its
+ * ticks stand still meanwhile.
+ */
+export function closeBreaker(organism: Organism, cell: Cell): void {
+  const file = join(organism.ground.rootOf(cell), 'var/lib/cell/beat.json');
+  const beat = JSON.parse(readFileSync(file, 'utf8')) as { tick: TickMemory };
+  const breaker: TickMemory['breaker'] = { failures: 0, openUntil: 0 };
+  writeFileSync(file, JSON.stringify({ ...beat, tick: { ...beat.tick, breaker } }));
+}
+
+/** Ticks, until a function is divided and nothing of that is under way; gives the child. */
+export async function divided(organism: Organism, { first }: Drill, name: string): Promise<Cell> {
+  await organism.until('a division', async () => {
+    await organism.tick(first, { now: name });
+    return organism.sagas(first).length > 0 || livingOf(await organism.lineage()).length === 2;
+  });
+  await settled(organism, 2);
+  return childOf(organism);
+}
+
+/** The cell that was born last. */
+export async function childOf(organism: Organism): Promise<Cell> {
+  const [, child] = livingOf(await organism.lineage());
+  if (child === undefined) throw new Error('no child was announced');
+  return child;
+}
+
 /** Waits until so many cells live, everything that was begun is done, and nothing is wrong. */
 export async function settled(organism: Organism, many: number, within = 45_000): Promise<Lineage> {
   let wrong: readonly string[] = [];
@@ -47,6 +102,7 @@ export async function settled(organism: Organism, many: number, within = 45_000)
         return cells.length === many && quiet && wrong.length === 0 ? lineage : false;
       },
       within,
+      SESSION_EVERY_MS * organism.ground.patience,
     )
     .catch((error: Error) => {
       throw new Error(`${error.message}\n${wrong.join('\n')}`);
@@ -67,10 +123,11 @@ export async function expectDivided(organism: Organism, name: string, saga: Mito
 /** Has the seeder order the child away, and waits until the child wants to go. */
 export async function orderAway(organism: Organism, child: Cell): Promise<void> {
   await say(await organism.here(), { kind: 'order', wilt: child.id, why: 'a drill' });
-  await organism.until('the child wilts', async () => {
+  const wilts = async () => {
     const state = (await organism.lineage()).cells[child.id]?.state;
     return state !== 'living' && state !== 'born';
-  });
+  };
+  await organism.until('the child wilts', wilts, 30_000, SESSION_EVERY_MS * organism.ground.patience);
   // Once more, so that its parent has heard of it, too.
   await organism.lineage();
 }

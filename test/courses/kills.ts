@@ -5,10 +5,10 @@
  * ticks, and the clients, go on all the time.
  */
 import { expect } from 'vitest';
-import { STEPS } from '../../src/mitosis.ts';
 import type { Mitosis } from '../../src/saga.ts';
 import { begin, end, expectDivided, expectOne, orderAway } from './drill.ts';
 import type { Organism } from './organism.ts';
+import { STEPS } from './steps.ts';
 
 const APOPTOSIS = ['enter', 'takeBack', 'rewire', 'farewell', 'bury'];
 const KILLED = 137;

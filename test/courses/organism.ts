@@ -9,7 +9,6 @@ import { spawn } from 'node:child_process';
 import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkInvariants } from '../../src/decide/invariants.ts';
 import { stemsOf } from '../../src/decide/slots.ts';
 import { dial } from '../../src/effects/ssh.ts';
 import { CellError } from '../../src/errors.ts';
@@ -21,13 +20,14 @@ import type { Cell, Lineage } from '../../src/model.ts';
 import { pulsesOf } from '../../src/pulse.ts';
 import { type Mitosis, readyIn, type Stem } from '../../src/saga.ts';
 import { syncEverybody } from '../../src/sync.ts';
+import { checkInvariants } from '../decide/invariants.ts';
 import { type Ground, localGround, type Machine } from './ground.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 export const ORGANISM = 'drill';
 export const MAX_CELLS = 4;
 export const TTL_MS = 1_000;
-export const API_PORT = 7100;
+const API_PORT = 7100;
 
 export interface Ran {
   /** 128 + the signal's number for one that was killed, as a shell has it. */
@@ -38,6 +38,7 @@ export interface Ran {
 
 export interface Options {
   readonly heartbeat?: string;
+  readonly suspectAfter?: string;
   /** Silence after which a cell is taken for dead. */
   readonly deadAfter?: string;
   readonly maxCells?: number;
@@ -216,9 +217,8 @@ export async function newOrganism(options: Options = {}, on_: () => Promise<Grou
     listening: ground.listening,
     files: () => [home, ...ground.keeps].flatMap((path) => (existsSync(path) ? readdirSync(path).map(String) : [])),
     running(name) {
-      const theirs = processes().filter(
-        (one) => one.env.get('CELL_FUNCTION') === name && one.line.includes('server.js'),
-      );
+      const servers = allProcesses((line) => line.includes('server.js')).filter(ground.owns);
+      const theirs = servers.filter((one) => one.env.get('CELL_FUNCTION') === name);
       return [...new Set(theirs.map((one) => one.env.get('CELL_NAME') ?? ''))];
     },
     trace: () => (existsSync(ground.meeting.trace) ? readFileSync(ground.meeting.trace, 'utf8') : ''),
@@ -281,7 +281,17 @@ async function told(organism: Organism): Promise<string> {
 
 function genome(
   { places, meeting }: Ground,
-  { heartbeat, deadAfter, maxCells, stemCells, more = [], node = 'node', dumps = false, churn = 0 }: Options,
+  {
+    heartbeat,
+    suspectAfter,
+    deadAfter,
+    maxCells,
+    stemCells,
+    more = [],
+    node = 'node',
+    dumps = false,
+    churn = 0,
+  }: Options,
 ): string {
   const hooks = dumps ? [`dump: ${node} dump.js`, `restore: ${node} restore.js`] : [];
   const common = (name: string, alone: string) => `
@@ -296,7 +306,7 @@ function genome(
 zone: ${ORGANISM}.test
 body: { maxCells: ${maxCells ?? MAX_CELLS}, stemCells: ${stemCells ?? 0}, heartbeat: ${heartbeat ?? '1s'} }
 rhythm: { settle: 1s, hold: 2s, refractory: 1s, calm: 1h, jitter: 100ms }
-healing: { suspectAfter: 2s, deadAfter: ${deadAfter ?? '60s'}, aloneAfter: 5m }
+healing: { suspectAfter: ${suspectAfter ?? '2s'}, deadAfter: ${deadAfter ?? '60s'}, aloneAfter: 5m }
 ${places(TTL_MS)}
 functions:${common('web', meeting.aloneAt).replace(/ }$/, `, CHURN: '${churn}' }`)}
     divide: delegate
@@ -335,17 +345,20 @@ export function run(
   });
 }
 
-function allProcesses(): Process[] {
+/** Those whose command line is such; this is asked all the time, and an environment costs more to read. */
+function allProcesses(such: (line: string) => boolean = () => true): Process[] {
   const found: Process[] = [];
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) continue;
     try {
+      const line = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ');
+      if (!such(line)) continue;
       const env = new Map(
         readFileSync(`/proc/${name}/environ`, 'utf8')
           .split('\0')
-          .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)] as const),
+          .map((set) => [set.slice(0, set.indexOf('=')), set.slice(set.indexOf('=') + 1)] as const),
       );
-      found.push({ pid: Number(name), line: readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' '), env });
+      found.push({ pid: Number(name), line, env });
     } catch {
       // It ended meanwhile.
     }

@@ -51,7 +51,7 @@ async function machines(organism: Organism): Promise<readonly BirthId[]> {
 }
 
 /** How its last division went, by its own figures; false until it has written them down. */
-export function lastDivision(organism: Organism, cell: Cell): Figures | false {
+function lastDivision(organism: Organism, cell: Cell): Figures | false {
   const file = join(organism.ground.rootOf(cell), 'var/lib/cell/last-division.json');
   return existsSync(file) && (JSON.parse(readFileSync(file, 'utf8')) as Figures);
 }

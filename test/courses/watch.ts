@@ -7,10 +7,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ORGANISM, type Organism } from './organism.ts';
 
 export interface Watch {
-  /** Ends it and gives what was seen that must not be. */
+  /** What was seen until now that must not be, and of that, functions that ran twice. */
+  seen(): readonly string[];
+  twice(): readonly string[];
+  /** Ends it and gives what was seen. */
   stop(): Promise<readonly string[]>;
 }
 
+const TWICE = 'runs on';
 const DNS_EVERY_MS = 25;
 const PROCESSES_EVERY_MS = 60;
 
@@ -34,13 +38,15 @@ export function watch(organism: Organism): Watch {
   async function processes(): Promise<void> {
     while (on) {
       const where = organism.running('web');
-      if (where.length > 1) note(`web runs on ${where.join(' and ')}`);
+      if (where.length > 1) note(`web ${TWICE} ${where.join(' and ')}`);
       await sleep(PROCESSES_EVERY_MS);
     }
   }
 
   const looking = Promise.all([names(), processes()]);
   return {
+    seen: () => [...seen],
+    twice: () => seen.filter((what) => what.includes(TWICE)),
     async stop() {
       on = false;
       await looking;

@@ -2,11 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { BREAKER_CAP_MS, noteBirth } from '../../src/decide/breaker.ts';
 import { shareOf } from '../../src/decide/budget.ts';
-import { checkInvariants } from '../../src/decide/invariants.ts';
 import { extend, fold } from '../../src/decide/lineage.ts';
 import { freshMemory } from '../../src/decide/memory.ts';
 import type { Entry } from '../../src/model.ts';
 import { deed, entry, SEEDER } from './feeds.ts';
+import { checkInvariants } from './invariants.ts';
 
 describe('a share', () => {
   test.each([

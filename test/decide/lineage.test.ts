@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { checkInvariants } from '../../src/decide/invariants.ts';
 import { extend, type Feeds, fold } from '../../src/decide/lineage.ts';
 import type { Entry, Lineage } from '../../src/model.ts';
 import { seeded } from '../sim/random.ts';
@@ -8,6 +7,7 @@ import { scenario } from '../sim/scenario.ts';
 import { simulate } from '../sim/simulate.ts';
 import { SEEDER as SIM_SEEDER } from '../sim/world.ts';
 import { deed, entry, feeds, SEEDER } from './feeds.ts';
+import { checkInvariants } from './invariants.ts';
 
 /** A seeded organism: A is the first cell with web and db and a budget of 4. */
 const SEEDED = `

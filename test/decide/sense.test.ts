@@ -1,12 +1,21 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { functionLevel, levelOf, readingsOf, smooth } from '../../src/decide/sense.ts';
+import { functionLevel, levelOf, readingsOf, smooth, smoothing } from '../../src/decide/sense.ts';
 import type { Level } from '../../src/model.ts';
 import { genome } from './view.ts';
 
+const GENOME = genome({ web: {} });
+const TAU = 3_000;
 const LEVELS: readonly Level[] = ['none', 'one', 'two', 'many'];
 
 describe('smoothing', () => {
+  test('goes over two beats, and never over more than a breach has to settle', () => {
+    const over = (heartbeat: number, settle: number) =>
+      smoothing({ body: { ...GENOME.body, heartbeat }, rhythm: { ...GENOME.rhythm, settle } });
+    expect(over(1_000, 60_000)).toBe(2_000);
+    expect(over(60_000, 3_000)).toBe(3_000);
+  });
+
   test('the first value, no time constant and a clock that went back: as it is', () => {
     expect(smooth(null, 7, 0, 1000)).toBe(7);
     expect(smooth({ value: 1, at: 0 }, 7, 10, 0)).toBe(7);
@@ -104,10 +113,10 @@ test('readings: by the genome, smoothed; what was not measured has none', () => 
     web: { pressure: { cpu: { bounds: ['5%', '80%'] }, load: { http: '/', path: '$.x', bounds: [1, 9] } } },
   }).functions.web;
   if (gene === undefined) throw new Error('no gene');
-  const first = readingsOf(gene, { cpu: 90, other: 3 }, {}, 1000);
+  const first = readingsOf(gene, { cpu: 90, other: 3 }, {}, 1000, TAU);
   expect(first).toEqual({ cpu: { value: 90, low: 5, high: 80, level: 'two' } });
-  expect(readingsOf(gene, { cpu: 0 }, first, 0).cpu?.value).toBe(90);
-  expect(readingsOf(gene, { cpu: 0 }, first, 3000).cpu?.value).toBeCloseTo(33.1, 1);
-  expect(readingsOf(gene, { cpu: 0 }, first, -5).cpu?.value).toBe(0);
-  expect(readingsOf(gene, { cpu: Number.NaN }, first, 1000)).toEqual({});
+  expect(readingsOf(gene, { cpu: 0 }, first, 0, TAU).cpu?.value).toBe(90);
+  expect(readingsOf(gene, { cpu: 0 }, first, 3000, TAU).cpu?.value).toBeCloseTo(33.1, 1);
+  expect(readingsOf(gene, { cpu: 0 }, first, -5, TAU).cpu?.value).toBe(0);
+  expect(readingsOf(gene, { cpu: Number.NaN }, first, 1000, TAU)).toEqual({});
 });

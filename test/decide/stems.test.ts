@@ -2,12 +2,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decide, decideNow } from '../../src/decide/decide.ts';
-import { checkInvariants } from '../../src/decide/invariants.ts';
 import { fold } from '../../src/decide/lineage.ts';
 import { ALL_SLOTS, joined, shared } from '../../src/decide/slots.ts';
 import type { OpenSaga } from '../../src/model.ts';
 import { actions, DUE, decided, half, SPENT, web, why } from './decisions.ts';
 import { feeds, SEEDER } from './feeds.ts';
+import { checkInvariants } from './invariants.ts';
 import { DIVIDED, GENES, genome, MIN, NOW, S, SEEDED, type Sketch, view } from './view.ts';
 
 const keeping = (stemCells: number, more: Record<string, unknown> = {}) =>

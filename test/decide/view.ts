@@ -30,7 +30,7 @@ export function genome(functions: Record<string, object> = {}, more: Record<stri
 
 const VALUES: Record<Level, number> = { none: 1, one: 50, two: 120, many: 400 };
 
-export function reading(level: Level): Reading {
+function reading(level: Level): Reading {
   return { value: VALUES[level], low: 10, high: 100, level };
 }
 

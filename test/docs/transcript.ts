@@ -62,7 +62,7 @@ export type Names = Map<string, string>;
 const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
 /** Whether a line is as expected. Names that are not bound yet are, when it is. */
-export function lineMatches(pattern: string, line: string, names: readonly string[], bound: Names): boolean {
+function lineMatches(pattern: string, line: string, names: readonly string[], bound: Names): boolean {
   const seen = new Set<string>();
   const source = pattern.split(/(\[\.\.\]|<[a-z]+>)/).map((part) => {
     if (part === '[..]') return '.*';

@@ -1,6 +1,6 @@
 /** The death of the child's machine at every stage, on local machines. */
 import { test } from 'vitest';
-import { deadAfterItWasGiven, deadBeforeItWasGiven, deadWhileTakenIn } from '../courses/deaths.ts';
+import { deadAfterItWasGiven, deadBeforeItWasGiven, deadWhileTakenIn, deaths } from '../courses/deaths.ts';
 import { newOrganism } from '../courses/organism.ts';
 
 const TIMEOUT = 240_000;
@@ -10,7 +10,7 @@ test.concurrent('a child that dies before it was given anything is taken back, a
 }, async ({ onTestFinished }) => {
   const organism = await newOrganism();
   onTestFinished(organism.close);
-  await deadBeforeItWasGiven(organism);
+  await deaths(organism, [deadBeforeItWasGiven]);
 });
 
 test.concurrent('a child that dies after it was given a function is fenced, and the function runs at its parent', {
@@ -18,7 +18,7 @@ test.concurrent('a child that dies after it was given a function is fenced, and 
 }, async ({ onTestFinished }) => {
   const organism = await newOrganism({ deadAfter: '8s' });
   onTestFinished(organism.close);
-  await deadAfterItWasGiven(organism);
+  await deaths(organism, [deadAfterItWasGiven]);
 });
 
 test.concurrent('a child that dies while it is taken in is fenced, with the data it had handed over', {
@@ -26,5 +26,5 @@ test.concurrent('a child that dies while it is taken in is fenced, with the data
 }, async ({ onTestFinished }) => {
   const organism = await newOrganism({ deadAfter: '60s' });
   onTestFinished(organism.close);
-  await deadWhileTakenIn(organism);
+  await deaths(organism, [deadWhileTakenIn]);
 });

@@ -4,11 +4,11 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { STEPS } from '../../src/mitosis.ts';
 import type { Cell } from '../../src/model.ts';
 import type { Mitosis } from '../../src/saga.ts';
 import { begin, end, expectDivided, expectOne, orderAway } from '../courses/drill.ts';
 import { newOrganism, type Organism } from '../courses/organism.ts';
+import { STEPS } from '../courses/steps.ts';
 
 /** How long after a step began its process is killed, ms; one course each. */
 const MOMENTS = [20, 120, 300];

@@ -5,10 +5,10 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { journalIn } from '../../src/journal.ts';
-import { STEPS } from '../../src/mitosis.ts';
 import type { Mitosis } from '../../src/saga.ts';
 import { expectNothingLeft, expectTidy, settled } from '../courses/drill.ts';
 import { newOrganism } from '../courses/organism.ts';
+import { STEPS } from '../courses/steps.ts';
 
 const KILLED = 137;
 

@@ -2,10 +2,10 @@
 import { execFileSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { freePort } from '../../src/effects/services.ts';
 import { play, stageEnvironment } from '../docs/transcript.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -21,7 +21,7 @@ beforeAll(async () => {
   const genome = join(folder, 'garden/genome.yaml');
   const text = readFileSync(genome, 'utf8')
     .replace('127.70.0.0/16', `127.${randomInt(128, 192)}.${randomInt(1, 255)}.0/24`)
-    .replace('port: 5384', `port: ${await freePort()}`)
+    .replace('port: 5384', `port: ${await freePort('127.0.0.1')}`)
     .replace('heartbeat: 15s', 'heartbeat: 1s')
     .replace('ttl: 5s', 'ttl: 1s')
     .replace('run: node web.js', 'run: echo "web begins"; exec node web.js');
@@ -45,15 +45,3 @@ test('docs/commands/organism.md', { timeout: 300_000 }, async () => {
   if (process.env.UPDATE_TRANSCRIPTS === '1') writeFileSync(FILE, markdown);
   else expect(markdown).toBe(before);
 });
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      const port = typeof address === 'object' && address !== null ? address.port : 0;
-      server.close(() => resolve(port));
-    });
-  });
-}

@@ -186,6 +186,15 @@ describe('sshd', () => {
     expect(door).toContain('AllowTcpForwarding no');
     expect(text.trimEnd().endsWith('Match all')).toBe(true);
   });
+
+  it('shuts out no address for log-ins that were refused, and says to an older one only what it knows', () => {
+    expect(sshdText(system)).toMatch(/^PerSourcePenalties .*authfail:0 /m);
+    const older = sshdText(system, ['PerSourceMaxStartups']);
+    expect(older).toContain('PerSourceMaxStartups');
+    expect(older).not.toMatch(/Penalties|UnusedConnection/);
+    const lines = (text: string) => text.split('\n').filter((line) => !/PerSource|UnusedConnection/.test(line));
+    expect(lines(sshdText(system, []))).toEqual(lines(sshdText(system)));
+  });
 });
 
 describe('what a cell leaves', () => {

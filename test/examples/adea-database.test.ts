@@ -2,27 +2,15 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { putInPlace, takeAway } from './carry.ts';
 import { endUnderLoad, killAndRestart, lastOf, type Write } from './load.ts';
+import { has, link, put, QUICK, remove, titleOf } from './notes.ts';
 import { DATABASES, type Kind } from './servers.ts';
 import { figure, type Program, rows, Stage, until } from './stage.ts';
-
-const QUICK = { REPLICATE_EVERY_MS: '30', FOLLOW_EVERY_MS: '30' };
 
 let stage: Stage;
 beforeEach(async () => {
   stage = await Stage.open('adea');
 });
 afterEach(() => stage.close());
-
-const put = (program: Program, key: string, title: string) => program.send('PUT', `/items/${key}`, { title });
-const remove = (program: Program, key: string) => program.send('DELETE', `/items/${key}`, {});
-const titleOf = async (program: Program, key: string) => {
-  const { status, json } = await program.get(`/items/${key}`);
-  return status === 200 ? (json as { value: { title: string } }).value.title : null;
-};
-const has = (program: Program, key: string, title: string | null) =>
-  until(`${program.cell} has ${key}: ${title}`, async () => (await titleOf(program, key)) === title);
-const link = (from: Program, to: Program, direction = 'up') =>
-  stage.hook(from, ['link.js', direction], { CELL_PEER: to.cell, CELL_PEER_URL: to.url });
 
 for (const kind of DATABASES) describe.skipIf(!kind.here)(`the database on ${kind.title}`, () => behaves(kind));
 
@@ -69,7 +57,7 @@ function behaves(kind: Kind): void {
     it('begins with the link, passes changes along a chain both ways, and ends with the link', async () => {
       const [a, b, c] = [await database('amber-fox'), await database('brave-owl'), await database('calm-bee')];
       await put(a, 'before', 'A');
-      await Promise.all([link(a, b), link(b, a), link(b, c), link(c, b)]);
+      await Promise.all([link(stage, a, b), link(stage, b, a), link(stage, b, c), link(stage, c, b)]);
       await has(c, 'before', 'A');
       await put(c, 'back', 'C');
       await has(a, 'back', 'C');
@@ -78,19 +66,19 @@ function behaves(kind: Kind): void {
       await remove(b, 'before');
       await has(a, 'before', null);
       await has(c, 'before', null);
-      await link(c, b, 'down');
+      await link(stage, c, b, 'down');
       await until('the link is down', async () => !(await c.get('/metrics')).text.includes('brave-owl'));
       await put(a, 'late', 'not for c');
       await has(b, 'late', 'not for c');
       expect(await titleOf(c, 'late')).toBeNull();
-      await link(c, b);
+      await link(stage, c, b);
       await has(c, 'late', 'not for c');
     });
 
     it('agrees on one of two writings at once', async () => {
       const [a, b] = [await database('amber-fox'), await database('brave-owl')];
       await Promise.all([put(a, 'same', 'from a'), put(b, 'same', 'from b')]);
-      await Promise.all([link(a, b), link(b, a)]);
+      await Promise.all([link(stage, a, b), link(stage, b, a)]);
       await until('both have the same', async () => (await titleOf(a, 'same')) === (await titleOf(b, 'same')));
       await put(a, 'other', 'from a');
       await has(b, 'other', 'from a');
@@ -105,7 +93,7 @@ function behaves(kind: Kind): void {
       await putInPlace(stage, kind, await takeAway(stage, kind, a), empty);
       const [home, copy] = [await database('amber-fox', a.folder), await database('brave-owl', empty.folder)];
       expect(await titleOf(copy, 'common')).toBe('A');
-      await Promise.all([link(home, copy), link(copy, home)]);
+      await Promise.all([link(stage, home, copy), link(stage, copy, home)]);
       await put(home, 'h', 'from home');
       await put(copy, 'c', 'from the copy');
       await has(copy, 'h', 'from home');

@@ -1,10 +1,9 @@
 /** The notes example: search, log, and the whole with load balancer, UIs and replicated databases, each as a process. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { killAndRestart, lastOf, type Write } from './load.ts';
+import { has, link, put, QUICK, remove } from './notes.ts';
 import { HAPROXY, JOURNAL, type Kind, PLAIN, POSTGRES } from './servers.ts';
 import { type Program, rows, Stage, until } from './stage.ts';
-
-const QUICK = { REPLICATE_EVERY_MS: '30', FOLLOW_EVERY_MS: '30' };
 
 let stage: Stage;
 beforeEach(async () => {
@@ -14,16 +13,6 @@ afterEach(() => stage.close());
 
 const database = (cell: string, folder?: string) =>
   stage.start('database', 'database.js', { cell, env: QUICK, ...(folder && { folder }) });
-const put = (program: Program, key: string, title: string) => program.send('PUT', `/items/${key}`, { title });
-const remove = (program: Program, key: string) => program.send('DELETE', `/items/${key}`, {});
-const titleOf = async (program: Program, key: string) => {
-  const { status, json } = await program.get(`/items/${key}`);
-  return status === 200 ? (json as { value: { title: string } }).value.title : null;
-};
-const has = (program: Program, key: string, title: string | null) =>
-  until(`${program.cell} has ${key}: ${title}`, async () => (await titleOf(program, key)) === title);
-const link = (from: Program, to: Program, direction = 'up') =>
-  stage.hook(from, ['link.js', direction], { CELL_PEER: to.cell, CELL_PEER_URL: to.url });
 
 describe('the search', () => {
   const find = async (search: Program, q: string) =>
@@ -96,7 +85,7 @@ async function wholeOf(balancer: Kind, kind: Kind): Promise<void> {
   const database = (cell: string) =>
     stage.start('database', `database${kind.suffix}.js`, { cell, env: QUICK, unprivileged: kind.unprivileged });
   const [a, b] = [await database('amber-fox'), await database('brave-owl')];
-  await Promise.all([link(a, b), link(b, a)]);
+  await Promise.all([link(stage, a, b), link(stage, b, a)]);
   await stage.start('search', 'search.js', { env: QUICK });
   const log = await stage.start('log', 'log.js');
   await stage.start('ui', 'ui.js');

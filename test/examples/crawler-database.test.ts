@@ -6,20 +6,15 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { putInPlace, takeAway } from './carry.ts';
 import { endUnderLoad, lastOf, type Write } from './load.ts';
+import { put, read, urlOf } from './pages.ts';
 import { DATABASES, type Kind } from './servers.ts';
 import { figure, type Options, type Program, rows, Stage, until } from './stage.ts';
-
-const urlOf = (n: number) => `http://www.crawler.test/site/page/${n}`;
 
 let stage: Stage;
 beforeEach(async () => {
   stage = await Stage.open('crawler');
 });
 afterEach(() => stage.close());
-
-const put = (database: Program, n: number, text: string, at = 1_000) =>
-  database.send('PUT', '/pages', { url: urlOf(n), title: `Page ${n}`, text, at });
-const read = (database: Program, n: number) => database.get(`/pages?url=${encodeURIComponent(urlOf(n))}`);
 
 /** As a power cut may leave it: with the number of a process that is somebody else's by now. */
 async function stalePid(file: string): Promise<void> {

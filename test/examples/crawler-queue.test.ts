@@ -1,10 +1,9 @@
 /** The crawler's queue, by what it keeps its messages in: the same behaviour from each. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { endUnderLoad, killAndRestart, lastOf, type Write } from './load.ts';
+import { urlOf } from './pages.ts';
 import { type Kind, QUEUES } from './servers.ts';
 import { figure, type Options, type Program, Stage, until } from './stage.ts';
-
-const urlOf = (n: number) => `http://www.crawler.test/site/page/${n}`;
 
 let stage: Stage;
 beforeEach(async () => {

@@ -1,21 +1,16 @@
 /** The crawler's programs, each as a process: what they serve and keep, and how they work together. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { endUnderLoad } from './load.ts';
+import { put, read, urlOf } from './pages.ts';
 import { figure, type Program, rows, Stage, until } from './stage.ts';
 
 const WWW = { domain: 'www.crawler.test' };
 const API = { domain: 'api.crawler.test' };
-const urlOf = (n: number) => `http://www.crawler.test/site/page/${n}`;
-
 let stage: Stage;
 beforeEach(async () => {
   stage = await Stage.open('crawler');
 });
 afterEach(() => stage.close());
-
-const put = (database: Program, n: number, text: string, at = 1_000) =>
-  database.send('PUT', '/pages', { url: urlOf(n), title: `Page ${n}`, text, at });
-const read = (database: Program, n: number) => database.get(`/pages?url=${encodeURIComponent(urlOf(n))}`);
 
 async function restarted(program: Program, file: string, env = {}): Promise<Program> {
   await stage.remove(program);

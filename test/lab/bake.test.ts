@@ -4,21 +4,20 @@
  */
 import { existsSync, readdirSync, readFileSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { machineId } from '../../src/box/words.ts';
 import { type Artefact, cliArtefact, probe, runtimeArtefact, send } from '../../src/effects/artefacts.ts';
 import { generateHostKey } from '../../src/effects/keys.ts';
-import { dial, type Remote } from '../../src/effects/ssh.ts';
+import type { Remote } from '../../src/effects/ssh.ts';
 import { machineHandler } from '../../stacks/machines/nspawn.handler.ts';
 import { nspawnCompute } from '../../stacks/machines/nspawn.ts';
 import type { Json } from '../../stacks/stack.ts';
 import { type LabBox, startBox } from './box.ts';
+import { login } from './login.ts';
 import { NSPAWN, needs } from './needs.ts';
 
 const OCTET = 107;
 const STORE = 'opt/cell/store';
-const BOOT_MS = 20_000;
 
 interface Imprint {
   readonly bytes: number;
@@ -53,15 +52,7 @@ describe.skipIf(needs('baking', NSPAWN))('artefacts kept on the box', () => {
     };
     const { outputs } = await machineHandler.create(inputs, { credential });
     const reach = { address: String(outputs.address), sshPort: 22, httpPort: 80, user: 'root', root: '' };
-    const until = performance.now() + BOOT_MS;
-    for (;;) {
-      try {
-        return await dial(reach, { privateKey: imprint.privatePem, hostKeys: [host.publicKey] });
-      } catch (error) {
-        if (performance.now() > until) throw error;
-        await sleep(50);
-      }
-    }
+    return login(reach, { privateKey: imprint.privatePem, hostKeys: [host.publicKey] });
   }
 
   /** The part of an imprint that baking saves. */

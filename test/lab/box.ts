@@ -32,6 +32,8 @@ import { acquireLease } from '../../stacks/engines/lock.ts';
 
 /** What the examples stand on besides what every image has. One list for all, so that one image is made. */
 export const LAB_PACKAGES: readonly string[] = ['haproxy', 'podman', 'postgresql', 'redis-server', 'sudo'];
+/** Debian 12, for its own machines and for a box with systemd. */
+export const BOOKWORM = { suite: 'bookworm', packages: ['systemd-container'] } as const;
 /** What the genome calls the image of a suite. */
 const IMAGES: Readonly<Record<string, string>> = { trixie: 'debian-13', bookworm: 'debian-12' };
 const SSH_PORT = 2222;

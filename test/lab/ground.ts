@@ -2,10 +2,10 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { machineId } from '../../src/box/words.ts';
+import { machineId, tagOf } from '../../src/box/words.ts';
 import type { Ground } from '../courses/ground.ts';
-import { MAX_CELLS, ORGANISM } from '../courses/organism.ts';
-import { type LabBox, startBox } from './box.ts';
+import { MAX_CELLS, ORGANISM, run } from '../courses/organism.ts';
+import { type BoxOptions, type LabBox, startBox } from './box.ts';
 import { type NameServer, newKey, startKnot } from './nameservers.ts';
 
 export interface LabGround extends Ground {
@@ -23,9 +23,15 @@ export interface Settled {
 }
 
 /** A box and a name server for one organism; files that hold its keys go into `folder`. */
-export async function settleDown(octet: number, organism: string, quota: number, folder: string): Promise<Settled> {
+export async function settleDown(
+  octet: number,
+  organism: string,
+  quota: number,
+  folder: string,
+  image: Pick<BoxOptions, 'suite' | 'packages'> = {},
+): Promise<Settled> {
   const address = `10.${octet}.0.1`;
-  const box = await startBox({ octet, dns: address });
+  const box = await startBox({ octet, dns: address, ...image });
   const key = newKey(organism);
   const knot = await startKnot({ zone: `${organism}.test`, address, port: 53, keys: [key] });
   const { cloud } = await box.allow(organism, quota);
@@ -39,10 +45,17 @@ dns: { provider: rfc2136, server: ${address}, key: ${key.name}, credentials: "fi
   };
 }
 
-/** @param quota how many machines the box makes for it. */
-export async function labGround(octet: number, quota = MAX_CELLS): Promise<LabGround> {
+/**
+ * @param quota how many machines the box makes for it.
+ * @param image what they are made from; that of the other tests when left out.
+ */
+export async function labGround(
+  octet: number,
+  quota = MAX_CELLS,
+  image: Pick<BoxOptions, 'suite' | 'packages'> = {},
+): Promise<LabGround> {
   const folder = mkdtempSync(join(tmpdir(), 'cell-lab-'));
-  const { box, knot, places } = await settleDown(octet, ORGANISM, quota, folder);
+  const { box, knot, places } = await settleDown(octet, ORGANISM, quota, folder, image);
   const machines = join(box.dir, 'machines');
   const idOf = ({ birth }: { readonly birth: string }) => machineId(ORGANISM, birth);
   return {
@@ -63,12 +76,42 @@ export async function labGround(octet: number, quota = MAX_CELLS): Promise<LabGr
     // Only what the zone had before: its name server.
     astray: async () => (await knot.dump()).filter((record) => !/\sNS\s|^ns\./.test(record)),
     idOf,
-    cutPower: (machine) => box.powerOff(idOf(machine)),
+    async cutPower(machine) {
+      const { id, address } = box.machines().find((one) => one.id === idOf(machine)) ?? {};
+      if (id === undefined || address === undefined) throw new Error(`the box has no machine ${idOf(machine)}`);
+      await box.powerOff(id);
+      await forget(box, address);
+    },
     async remove() {
       await Promise.all([box.stop(), knot.stop()]);
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/**
+ * The other machines ask anew who has this address. A kernel that has just heard of its holder sends there for eight
+ * seconds without an answer before it asks; then three tell it that nobody is there, as they do from then on anyway.
+ */
+async function forget(box: LabBox, address: string): Promise<void> {
+  for (const { id } of box.machines()) {
+    const [leader] = leadersOf(box, id);
+    if (leader === undefined) continue;
+    await run('nsenter', ['-t', leader, '-n', 'ip', 'neigh', 'flush', 'to', address], process.env);
+  }
+}
+
+/** Process 1 of a machine as this computer numbers it: what its nspawn has started. */
+function leadersOf({ dir }: LabBox, id: string): readonly string[] {
+  const name = `--machine=${tagOf(dir, id)}`;
+  return readdirSync('/proc').flatMap((pid) => {
+    try {
+      if (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(name)) return [];
+      return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
+    } catch {
+      return []; // It ended meanwhile, or is no process.
+    }
+  });
 }
 
 /**

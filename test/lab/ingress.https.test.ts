@@ -1,5 +1,4 @@
 /** HTTPS of two cells under one name, with certificates of a real ACME server. */
-
 import { readFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { get as secureGet } from 'node:https';

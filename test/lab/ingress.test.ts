@@ -13,6 +13,7 @@ import { steady } from './steady.ts';
 
 const DOMAIN = 'www.o.test';
 const [A, B] = ['127.104.0.1', '127.104.0.2'];
+const NOBODY = '127.104.0.9';
 const PORT = 8480;
 const [PROGRAM_A, PROGRAM_B] = [20_104, 20_105];
 /** A second, each on kept and on fresh connections: 500 in all. */
@@ -169,6 +170,22 @@ describe.skipIf(needs('the ingress', [{ program: 'caddy', package: 'caddy' }]))(
     // The other cell has no such name, but it was asked.
     expect(await text('/', { host: 'new.o.test' })).toMatch(/^404 no function of this cell answers for new.o.test/);
     expect(await text('/', { host: 'other.o.test' })).toMatch(/^404 no function of this cell answers for other.o.test/);
+  });
+
+  test('what waits for a cell that died goes to the program here, though nothing of that cell is loaded any more', async () => {
+    const away = gate(PROGRAM_A, NOBODY, 'bbb', 'bbb');
+    await a.apply([away]);
+    const waiting = [text('/'), text('/')];
+    await sleep(300);
+    waiting.push(text('/'));
+    const alone = { ...away, ways: away.ways.slice(0, 1), leads: 'here' };
+    // Its routes come first, as whenever a function is started, and it takes a while.
+    await a.apply([alone]);
+    await sleep(300);
+    waiting.push(text('/'));
+    await start('a', PROGRAM_A);
+    await a.apply([alone]);
+    expect(await Promise.all(waiting)).toEqual(Array.from(waiting, () => '200 a 0'));
   });
 
   test('what waits longer than it may is answered 503', async () => {

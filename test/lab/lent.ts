@@ -1,17 +1,16 @@
 /** Somebody's own machines for the lab: real ones on a box, with keys, users and files that are their owner's. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { genomeSchema } from '../../genome/schema.ts';
 import { generateHostKey } from '../../src/effects/keys.ts';
-import { dial, type Remote } from '../../src/effects/ssh.ts';
+import type { Remote } from '../../src/effects/ssh.ts';
 import { machineHandler } from '../../stacks/machines/nspawn.handler.ts';
 import { nspawnCompute } from '../../stacks/machines/nspawn.ts';
 import { blank } from '../stacks/machines/need.ts';
 import { type LabBox, startBox } from './box.ts';
+import { login } from './login.ts';
 
 const { parse } = await import('yaml');
-const BOOT_WITHIN_MS = 60_000;
 
 export interface LentMachine {
   readonly id: string;
@@ -63,17 +62,7 @@ export async function lentMachines(octet: number, count: number, box_?: LabBox):
     const inputs = { ...resource?.inputs, imprintKey: key.publicKey, hostKey: own.privatePem };
     const { id, outputs } = await machineHandler.create(inputs, { credential });
     const reach = nspawnCompute.reach({ machine: outputs });
-    const shell = async (): Promise<Remote> => {
-      const end = performance.now() + BOOT_WITHIN_MS;
-      for (;;) {
-        try {
-          return await dial(reach, { privateKey: key.privatePem, hostKeys: [own.publicKey] });
-        } catch (error) {
-          if (performance.now() > end) throw error;
-          await sleep(50);
-        }
-      }
-    };
+    const shell = () => login(reach, { privateKey: key.privatePem, hostKeys: [own.publicKey] });
     const remote = await shell();
     // What an owner might have there: another key, without a line's end, a user of his own, a unit, a setting of sshd.
     await remote.must(

@@ -34,6 +34,8 @@ const failures: Failure[] = [];
 const byAddress: Record<string, number> = {};
 const [all, recent] = [newCounts(), newCounts()];
 const began = Date.now();
+/** When nothing more was sent; what is under way then is waited for. */
+let ended: number | null = null;
 
 /** When this program did not get to run: the end, and how long, ms. */
 const stalls: { readonly at: number; readonly ms: number }[] = [];
@@ -176,7 +178,7 @@ function latencyOf({ answers, slowest, steps }: Counts): Latency {
 
 function report(): LoadReport {
   const { user, system } = process.cpuUsage();
-  const ms = Date.now() - began;
+  const ms = (ended ?? Date.now()) - began;
   const told = {
     ...{ sent, ok, failed, again, underWay, ms, failures, byAddress, stalled },
     cpu: Math.round((user + system) / 10 / ms) / 100,
@@ -211,6 +213,7 @@ const timer = setInterval(() => {
 
 async function end(): Promise<void> {
   clearInterval(timer);
+  ended = Date.now();
   while (underWay > 0) await sleep(10);
   await say(report());
   process.exit(0);

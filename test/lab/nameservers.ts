@@ -57,6 +57,8 @@ export interface NameServer {
   /** SIGSTOP and SIGCONT: it is there and answers nothing. Comes back when all of it stands still. */
   pause(): Promise<void>;
   goOn(): void;
+  /** From here on nobody may change anything; or those may again who might before. */
+  refuse(refusing: boolean): Promise<void>;
   /** Ends it and starts it again over the same data. */
   restart(): Promise<void>;
   /** Ends it, whatever state it is in, and keeps its data. */
@@ -84,16 +86,13 @@ export function newKey(
 }
 
 /** Where a program is, also where PATH leaves out the folders of root. */
-export function programAt(name: string): string | null {
+function programAt(name: string): string | null {
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'];
   return folders.map((folder) => join(folder, name)).find((path) => existsSync(path)) ?? null;
 }
 
 /** The names that a key of an organism has to change, with the types: what docs/providers.md tells people to allow. */
-export function policyOf({
-  zone,
-  domains,
-}: NonNullable<ServerKey['only']>): readonly { name: string; types: string }[] {
+function policyOf({ zone, domains }: NonNullable<ServerKey['only']>): readonly { name: string; types: string }[] {
   return [
     ...domains.map((name) => ({ name, types: 'A AAAA' })),
     ...[...new Set([...domains, zone])].map((name) => ({ name: `_cell.${name}`, types: 'TXT' })),
@@ -114,7 +113,7 @@ function zoneFile({ zone, address, records = [], nameservers }: ServerOptions): 
   ].join('\n');
 }
 
-function knotConf(dir: string, options: ServerOptions): string {
+function knotConf(dir: string, options: ServerOptions, refusing: boolean): string {
   const { zone, address, port, keys, secondaries = [], primary } = options;
   const acls = keys.flatMap(({ name, only }) => {
     const rule = (id: string, more: readonly string[]) => [
@@ -164,13 +163,13 @@ zone:
     file: zone
     journal-content: changes
     zonefile-sync: -1
-    acl: [${[...(primary === undefined ? updaters : []), 'dump', 'copies', 'notified'].join(', ')}]
+    acl: [${[...(primary === undefined && !refusing ? updaters : []), 'dump', 'copies', 'notified'].join(', ')}]
 ${secondaries.length > 0 ? `    notify: [${secondaries.map((_, index) => `secondary${index}`).join(', ')}]` : ''}
 ${primary === undefined ? '' : '    master: primary'}
 `;
 }
 
-function bindConf(dir: string, options: ServerOptions): string {
+function bindConf(dir: string, options: ServerOptions, refusing: boolean): string {
   const { zone, address, port, keys, secondaries = [], primary, largestSet = 1000 } = options;
   const grants = keys.flatMap(({ name, only }) =>
     only === undefined
@@ -179,7 +178,7 @@ function bindConf(dir: string, options: ServerOptions): string {
   );
   const kind =
     primary === undefined
-      ? `type primary; file "zone"; update-policy { ${grants.join(' ')} };`
+      ? `type primary; file "zone"; ${refusing ? 'allow-update { none; };' : `update-policy { ${grants.join(' ')} };`}`
       : `type secondary; file "copy"; primaries { ${primary.address} port ${primary.port}; };`;
   const listen = address.includes(':')
     ? `listen-on { none; }; listen-on-v6 port ${port} { ${address}; };`
@@ -204,7 +203,11 @@ async function start(kind: NameServer['kind'], options: ServerOptions): Promise<
   const dir = mkdtempSync(join(tmpdir(), `cell-${kind}-`));
   const { zone, address, port } = options;
   const conf = join(dir, 'server.conf');
-  writeFileSync(conf, kind === 'knot' ? knotConf(dir, options) : bindConf(dir, options), { mode: 0o600 });
+  const configure = (refusing: boolean) => {
+    const text = kind === 'knot' ? knotConf(dir, options, refusing) : bindConf(dir, options, refusing);
+    writeFileSync(conf, text, { mode: 0o600 });
+  };
+  configure(false);
   if (options.primary === undefined) writeFileSync(join(dir, 'zone'), zoneFile(options));
   const args = kind === 'knot' ? ['-c', conf] : ['-g', '-c', conf];
   let child: ChildProcess;
@@ -262,6 +265,16 @@ async function start(kind: NameServer['kind'], options: ServerOptions): Promise<
       while (!standsStill(child.pid as number)) await sleep(5);
     },
     goOn: () => void child.kill('SIGCONT'),
+    async refuse(refusing) {
+      configure(refusing);
+      const from = log.length;
+      child.kill('SIGHUP');
+      const deadline = Date.now() + READY_MS;
+      while (!/reload(ed|ing configuration succeeded)/.test(log.slice(from))) {
+        if (Date.now() > deadline) throw new Error(`${program} did not read its configuration:\n${log.slice(from)}`);
+        await sleep(50);
+      }
+    },
     async restart() {
       await kill('SIGTERM');
       await run();

@@ -28,7 +28,7 @@ export const KNOT: readonly Need[] = [need('knotd', 'knot'), need('keymgr', 'kno
 export const BIND: readonly Need[] = [need('named', 'bind9'), need('dig', 'dnsutils')];
 
 /** What is missing here, one line each; nothing where all can be run. */
-export function missing(needed: readonly Need[]): readonly string[] {
+function missing(needed: readonly Need[]): readonly string[] {
   const lacks: string[] = [];
   if (process.platform !== 'linux') lacks.push('Linux');
   if (process.getuid?.() !== 0) lacks.push('root');

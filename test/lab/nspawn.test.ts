@@ -4,7 +4,6 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { genomeSchema } from '../../genome/schema.ts';
@@ -12,7 +11,8 @@ import { mountsBelow } from '../../src/box/host.ts';
 import { startBox as bootAfterOutage } from '../../src/box/init.ts';
 import { tagOf } from '../../src/box/words.ts';
 import { generateHostKey } from '../../src/effects/keys.ts';
-import { dial, type Remote } from '../../src/effects/ssh.ts';
+import type { Remote } from '../../src/effects/ssh.ts';
+import type { Reach } from '../../src/model.ts';
 import { programFile } from '../../src/programs.ts';
 import { engine } from '../../stacks/engines/index.ts';
 import { machineHandler, switchMachine } from '../../stacks/machines/nspawn.handler.ts';
@@ -20,10 +20,10 @@ import { nspawnCompute } from '../../stacks/machines/nspawn.ts';
 import type { Json, StackPlan } from '../../stacks/stack.ts';
 import { blank } from '../stacks/machines/need.ts';
 import { type LabBox, startBox } from './box.ts';
+import { login } from './login.ts';
 import { NSPAWN, needs } from './needs.ts';
 
 const OCTET = 101;
-const LOGIN_WITHIN_MS = 30_000;
 const { parse } = await import('yaml');
 type Gene = Parameters<typeof nspawnCompute.resources>[1];
 
@@ -66,17 +66,8 @@ describe.skipIf(needs('machines of a box', NSPAWN))('machines of a box', () => {
     return { reach: nspawnCompute.reach(outputs), changes };
   };
 
-  async function login(reach: Awaited<ReturnType<typeof up>>['reach'], within = LOGIN_WITHIN_MS): Promise<Remote> {
-    const until = performance.now() + within;
-    for (;;) {
-      try {
-        return await dial(reach, { privateKey: imprint.privatePem, hostKeys: [host.publicKey] });
-      } catch (error) {
-        if (performance.now() > until) throw error;
-        await sleep(20);
-      }
-    }
-  }
+  const enter = (reach: Reach, withinMs?: number): Promise<Remote> =>
+    login(reach, { privateKey: imprint.privatePem, hostKeys: [host.publicKey] }, withinMs);
 
   /** Nothing of a machine is left on this computer: not a process, mount, folder, claim, interface or group. */
   function expectNothingOf(id: string): void {
@@ -94,7 +85,7 @@ describe.skipIf(needs('machines of a box', NSPAWN))('machines of a box', () => {
     const { reach, changes } = await up('b1');
     const made = performance.now();
     expect(changes).toMatchObject([{ operation: 'create' }]);
-    const remote = await login(reach);
+    const remote = await enter(reach);
     process.stderr.write(`lab: create ${ms(began, made)} ms, log-in after ${ms(began, performance.now())} ms\n`);
     const must = async (line: string) => (await remote.must(line)).trim();
     expect(await must('systemctl is-system-running --wait; systemctl --failed --no-legend')).toBe('running');
@@ -125,7 +116,7 @@ describe.skipIf(needs('machines of a box', NSPAWN))('machines of a box', () => {
 
   test("systemd's sandboxing, nftables, containers and limits work inside", async () => {
     const { reach } = await up('b1');
-    const remote = await login(reach);
+    const remote = await enter(reach);
     const sandbox = [
       'DynamicUser=yes',
       'ProtectSystem=strict',
@@ -180,18 +171,18 @@ describe.skipIf(needs('machines of a box', NSPAWN))('machines of a box', () => {
   test('power cut and boot: what was synced is there, and an outage of the box brings back what should run', async () => {
     const { reach } = await up('b1');
     await up('b2');
-    const remote = await login(reach);
+    const remote = await enter(reach);
     await remote.must('echo kept >/srv/kept && sync');
     remote.close();
     await switchMachine('lab-b1', 'off', credential);
     expect(processesWith(`--machine=${tagOf(lab.dir, 'lab-b1')}`)).toEqual([]);
-    await expect(login(reach, 0)).rejects.toMatchObject({ code: 'MACHINE_UNREACHABLE' });
+    await expect(enter(reach, 0)).rejects.toMatchObject({ code: 'MACHINE_UNREACHABLE' });
     expect(await nspawnCompute.list('lab', credential)).toMatchObject([{ running: false }, { running: true }]);
     await lab.box.host.cut(tagOf(lab.dir, 'lab-b2'));
     await lab.box.host.unmount(join(lab.dir, 'machines'));
     expect(await bootAfterOutage(lab.box)).toEqual([{ id: 'lab-b2', why: null }]);
     await switchMachine('lab-b1', 'on', credential);
-    const again = await login(reach);
+    const again = await enter(reach);
     expect(await again.must('cat /srv/kept')).toBe('kept\n');
     again.close();
   });
@@ -245,7 +236,7 @@ describe.skipIf(needs('machines of a box', NSPAWN))('machines of a box', () => {
       await killedWhen(serve('create', order('b1')), holds);
       const { reach } = await up('b1');
       expect(processesWith(`--machine=${tag()}`)).toHaveLength(1);
-      (await login(reach)).close();
+      (await enter(reach)).close();
       await (await open()).destroy('lab.b1.body');
       expectNothingOf('lab-b1');
 

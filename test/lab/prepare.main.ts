@@ -2,10 +2,10 @@
  * Makes the images that the lab starts machines from, before any test waits for them: some minutes each, once on a
  * computer. Where the lab cannot be run it makes none, and the tests say what is missing.
  */
-import { cachedImage, LAB_PACKAGES } from './box.ts';
+import { BOOKWORM, cachedImage, LAB_PACKAGES } from './box.ts';
 import { NSPAWN, needs } from './needs.ts';
 
 if (!needs('images', NSPAWN)) {
   await cachedImage('trixie', LAB_PACKAGES);
-  await cachedImage('bookworm', ['systemd-container']);
+  await cachedImage(BOOKWORM.suite, BOOKWORM.packages);
 }

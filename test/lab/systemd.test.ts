@@ -24,7 +24,7 @@ import { environment, mountOverlay, removeTree } from '../../src/box/host.ts';
 import type { MachineSeen, Reply } from '../../src/box/words.ts';
 import { generateHostKey } from '../../src/effects/keys.ts';
 import { packageRoot } from '../../src/programs.ts';
-import { cachedImage } from './box.ts';
+import { BOOKWORM, cachedImage } from './box.ts';
 import { NSPAWN, needs } from './needs.ts';
 
 const TAG = 'clabsystemd';
@@ -44,7 +44,7 @@ describe.skipIf(needs('a box with systemd', NSPAWN, [{ program: 'nsenter', packa
     const at = (name: string) => join(dir, name);
 
     beforeAll(async () => {
-      image = await cachedImage('bookworm', ['systemd-container']);
+      image = await cachedImage(BOOKWORM.suite, BOOKWORM.packages);
       await killGroup(TAG);
       dir = mkdtempSync(join(tmpdir(), 'cell-lab-systemd-'));
       for (const name of ['upper', 'work', 'root', 'box/images']) mkdirSync(at(name), { recursive: true });

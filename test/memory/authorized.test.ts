@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { generateHostKey } from '../../src/effects/keys.ts';
-import { authorizedKeys, knownHosts } from '../../src/memory/authorized.ts';
+import { authorizedKeys } from '../../src/memory/authorized.ts';
 import type { Member } from './support.ts';
 import { organism } from './support.ts';
 
@@ -46,10 +46,4 @@ test('a cell that is gone has no way in, and one with a shell is listed once', a
   const shell = authorizedKeys({ ...doors, lineage, shells: [second.identity.publicKey] });
   expect(shell.split(second.identity.publicKey)).toHaveLength(2);
   expect(shell).toContain(`${second.identity.publicKey} operator`);
-});
-
-test('known hosts are pinned by address and port', async () => {
-  const { cells } = await organism(1);
-  const { lineage } = await cells[0]!.memory.recall();
-  expect(knownHosts(lineage)).toBe(`127.0.0.1 ${cells[0]!.identity.publicKey}\n`);
 });

@@ -32,6 +32,7 @@ describe('the first line', () => {
 });
 
 describe('the command behind the door', () => {
+  const [ONE, OTHER] = ['1'.repeat(64), '2'.repeat(64)];
   function door(digest: string | null) {
     const folder = mkdtempSync(join(tmpdir(), 'cell-greeting-'));
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
@@ -60,18 +61,24 @@ describe('the command behind the door', () => {
   const serve = ['sync', '--serve', '--peer', 'abc'];
 
   it('answers a peer that knows the same from the shell', async () => {
-    expect(await door('d1')(serve, 'd1\n')).toBe('same\n');
+    expect(await door(ONE)(serve, `${ONE}\n`)).toBe('same\n');
   });
 
   it.each([
-    ['another digest', 'd1', 'd2\nframes'],
-    ['no digest here', null, 'd2\nframes'],
-    ['an empty one there', null, '\nframes'],
+    ['another digest', ONE, `${OTHER}\nframes`],
+    ['no digest here', null, `${OTHER}\nframes`],
+    ['an empty one here', '', `${OTHER}\nframes`],
+    ['a line that does not end', ONE, `${'a'.repeat(65)}frames`],
+    ['what a shell would take for its own', ONE, `${`"; $(id) \`id\` '\0\n`.repeat(9).slice(0, 65)}frames`],
   ])('hands %s on to the session with everything that follows the line', async (_, ours, said) => {
     expect(await door(ours)(serve, said)).toBe('more\nsync --serve --peer abc --greeted|frames');
   });
 
+  it('starts nothing for a peer that says nothing', async () => {
+    expect(await door(ONE)(serve, '')).toBe('');
+  });
+
   it('hands every other call on as it is', async () => {
-    expect(await door('d1')(['divide'], 'input')).toBe('divide|input');
+    expect(await door(ONE)(['divide'], 'input')).toBe('divide|input');
   });
 });

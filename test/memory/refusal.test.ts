@@ -1,7 +1,12 @@
 import { createHash } from 'node:crypto';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { generateHostKey, identityFrom } from '../../src/effects/keys.ts';
+import { cacheOf, doorOf } from '../../src/memory/door.ts';
 import { canonical, makeEntry } from '../../src/memory/entry.ts';
+import { digestOf } from '../../src/memory/greeting.ts';
+import { openMemory } from '../../src/memory/memory.ts';
 import type { GitObject } from '../../src/memory/objects.ts';
 import { commitOf, feedRef, gitObject, treesOf } from '../../src/memory/objects.ts';
 import { EMPTY_TREE, updateRefs, writeObjects } from '../../src/memory/repo.ts';
@@ -199,4 +204,89 @@ test('a forked feed is read by nobody beyond the fork, and the proof travels', a
   ]);
   const evidence = await refs(seeder);
   expect(evidence.match(new RegExp(`refs/quarantine/${id}/`, 'g'))).toHaveLength(2);
+});
+
+test('two proofs about one feed end it where the earlier one says, in every cell', async () => {
+  const { seeder, cells } = await organism(3);
+  const [first, second, third] = cells as [Member, Member, Member];
+  const id = second.identity.id;
+  for (const member of [third, second, seeder]) await sync(first, member);
+  const early = await forge(seeder, await next(second, THAW));
+  await second.say(FREEZE);
+  for (const member of [third, seeder]) await sync(second, member);
+  const late = await forge(seeder, await next(second, FREEZE));
+  // One cell learns of a fork at entry 1, another of one at entry 2.
+  expect((await sync(third, lying(seeder, id, early, 2)))[0].refused[id]?.reason).toBe('forked');
+  await second.say(THAW);
+  await sync(first, second);
+  expect((await sync(first, lying(seeder, id, late, 3)))[0].refused[id]?.reason).toBe('forked');
+  expect((await first.memory.recall()).heads[id]?.entries).toBe(2);
+  expect((await third.memory.recall()).heads[id]?.entries).toBe(1);
+  await sync(first, third);
+  for (const { memory } of [first, third]) {
+    const { lineage, heads } = await memory.recall();
+    expect(lineage.quarantined[id]).toMatchObject({ seq: 1 });
+    expect(heads[id]?.entries).toBe(1);
+    expect(lineage.frozen).toBeNull();
+  }
+  expect(digestOf(first.memory)).toBe(digestOf(third.memory));
+});
+
+/** The first cell hears of a fork of the second's feed at an entry that it had not heard before; gives its id. */
+async function forked(first: Member, second: Member, third: Member): Promise<string> {
+  const id = second.identity.id;
+  await sync(first, second);
+  await sync(first, third);
+  const tip = await forge(third, await next(second, THAW));
+  await second.say(FREEZE);
+  const elsewhere = { ...first, memory: openMemory(first.home) };
+  await sync(elsewhere, second);
+  expect((await sync(elsewhere, lying(third, id, tip, 2)))[0].refused[id]?.reason).toBe('forked');
+  return id;
+}
+
+test('a fork that another process heard of is known, also where the feed is as long as before', async () => {
+  const { cells } = await organism(3);
+  const [first, second, third] = cells as [Member, Member, Member];
+  await sync(first, second);
+  const [before, digest] = [await first.memory.recall(), digestOf(first.memory)];
+  const id = await forked(first, second, third);
+  const after = await first.memory.recall();
+  expect(after.heads[id]).toEqual(before.heads[id]);
+  expect(after.lineage.quarantined[id]).toMatchObject({ seq: 1 });
+  // Who knows of it does not know the same as who does not.
+  expect(digestOf(first.memory)).not.toBe(digest);
+});
+
+test('a fork is believed for its two histories, whatever a file says', async () => {
+  const { cells } = await organism(3);
+  const [first, second, third] = cells as [Member, Member, Member];
+  const id = await forked(first, second, third);
+  const file = join(doorOf(first.home), 'quarantine.json');
+  const { items } = JSON.parse(readFileSync(file, 'utf8'));
+  const head = (cell: Member) => first.memory.recall().then(({ heads }) => heads[cell.identity.id]!.commit);
+  const lie = { ...items[0], feed: first.identity.id, seq: 0, fork: [await head(first), await head(third)] };
+  const before = await first.memory.recall();
+  for (const said of [[...items, lie], [lie], []]) {
+    writeFileSync(file, JSON.stringify({ v: 1, items: said }));
+    expect((await first.memory.recall()).lineage).toEqual(before.lineage);
+    expect((await openMemory(first.home).recall()).lineage).toEqual(before.lineage);
+  }
+  // From the repository alone, the true one is found again.
+  writeFileSync(file, JSON.stringify({ v: 1, items: [...items, lie] }));
+  rmSync(cacheOf(first.home));
+  expect((await openMemory(first.home).recall()).lineage).toEqual(before.lineage);
+  expect(before.lineage.quarantined).toMatchObject({ [id]: { seq: 1 } });
+});
+
+test('a proof that was lost is taken from the next peer', async () => {
+  const { cells } = await organism(3);
+  const [first, second, third] = cells as [Member, Member, Member];
+  const id = await forked(first, second, third);
+  await sync(first, third);
+  const file = join(doorOf(first.home), 'quarantine.json');
+  writeFileSync(file, JSON.stringify({ v: 1, items: [] }));
+  await sync(first, third);
+  expect(first.memory.quarantine()).toMatchObject([{ feed: id, reason: 'forked', seq: 1 }]);
+  expect((await first.memory.recall()).lineage.quarantined[id]).toMatchObject({ seq: 1 });
 });

@@ -2,9 +2,11 @@ import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { duplexPair, PassThrough } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decrypt, encrypt, generateRecipient } from '../../src/effects/vault.ts';
+import { processesWith } from '../../src/local/processes.ts';
 import { openMemory } from '../../src/memory/memory.ts';
 import { converse } from '../../src/memory/session.ts';
 import { packageRoot } from '../../src/programs.ts';
@@ -83,6 +85,8 @@ describe('a killed process', () => {
         round * 7,
       );
       const memory = openMemory(seeder.home);
+      // The git that it had started goes on without it, and may still write its entry down.
+      while (processesWith({ GIT_DIR: memory.dir }).length > 0) await sleep(5);
       const { heads, lineage } = await memory.recall();
       const head = heads[seeder.identity.id]!;
       expect(head.entries).toBeGreaterThanOrEqual(entries + said);

@@ -1,7 +1,7 @@
 /** Organisms of real keys and real repositories in temporary homes, and ways to let them talk. */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { duplexPair } from 'node:stream';
@@ -9,7 +9,7 @@ import { onTestFinished } from 'vitest';
 import { genomeHash } from '../../genome/bundle.ts';
 import type { Identity } from '../../src/effects/keys.ts';
 import { ensureIdentity } from '../../src/effects/keys.ts';
-import { initMemory, type Memory } from '../../src/memory/memory.ts';
+import { type Memory, openMemory } from '../../src/memory/memory.ts';
 import { uniqueName } from '../../src/memory/names.ts';
 import type { SessionResult } from '../../src/memory/session.ts';
 import { converse } from '../../src/memory/session.ts';
@@ -17,7 +17,7 @@ import type { Birth, Deed } from '../../src/model.ts';
 import { programFile } from '../../src/programs.ts';
 
 export const ORGANISM = 'garden';
-export const GENOME = [{ path: 'genome.yaml', content: Buffer.from('organism: garden\n'), mode: 0o644 }];
+const GENOME = [{ path: 'genome.yaml', content: Buffer.from('organism: garden\n'), mode: 0o644 }];
 /** Times of entries: one a second, from a fixed moment. */
 export const MOMENT = 1_790_000_000_000;
 
@@ -46,7 +46,9 @@ let clock = MOMENT;
 
 export function member(home: string, seeder?: string): Member {
   const identity = ensureIdentity(home);
-  const memory = initMemory(home, { organism: ORGANISM, seeder: seeder ?? identity.id });
+  const known = { v: 1, organism: ORGANISM, seeder: seeder ?? identity.id };
+  writeFileSync(join(home, 'organism.json'), JSON.stringify(known));
+  const memory = openMemory(home);
   const say = async (deed: Deed, files: Readonly<Record<string, Uint8Array | null>> = {}) => {
     clock += 1000;
     await memory.append(identity, { deed, at: clock, files });
@@ -54,7 +56,7 @@ export function member(home: string, seeder?: string): Member {
   return { home, identity, memory, say };
 }
 
-export function genesis({ identity }: Member, maxCells: number): Deed {
+function genesis({ identity }: Member, maxCells: number): Deed {
   return {
     kind: 'genesis',
     organism: ORGANISM,
@@ -84,7 +86,7 @@ export function birthId(seed: string): string {
 }
 
 /** A parent bears a child: each says its part in its own home, and neither has told the other. */
-export async function bear(parent: Member, child: Member, budget: number): Promise<void> {
+async function bear(parent: Member, child: Member, budget: number): Promise<void> {
   const birth = birthId(child.identity.id);
   await parent.say({ kind: 'reserve', birth, stack: `${birth}-body`, function: null, mode: 'delegate', why: 'a test' });
   await parent.say({ kind: 'birth', child: birthOf(child, birth), budget, why: 'a test' });

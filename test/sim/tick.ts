@@ -1,6 +1,6 @@
 /** One tick of a simulated cell, in the order of the real one, with the real decision. */
 import { decide } from '../../src/decide/decide.ts';
-import { functionLevel, readingsOf } from '../../src/decide/sense.ts';
+import { functionLevel, readingsOf, smoothing } from '../../src/decide/sense.ts';
 import type { Action, Decision, FunctionName, OpenSaga, PulseFunction, View } from '../../src/model.ts';
 import { Crash, type SimNode, type SimSaga } from './node.ts';
 import { answers, fence, goOn, reclaim } from './sagas.ts';
@@ -122,12 +122,13 @@ function sense(world: World, node: SimNode, now: number): View['senses'] {
   // What shares a machine here can be seen: a load that no measure shows is for the tests of merging.ts.
   const rivals = [...node.running].filter((name) => genome.functions[name]?.pressure.busy !== undefined);
   const busy = rivals.reduce((sum, name) => sum + rate(name), 0);
+  const tau = smoothing(genome);
   const senses: Record<FunctionName, View['senses'][string]> = {};
   for (const name of node.running) {
     const gene = genome.functions[name];
     if (gene === undefined) continue;
     const before = node.readings[name] ?? {};
-    const readings = readingsOf(gene, { rate: rate(name), busy }, before, now - node.sensedAt);
+    const readings = readingsOf(gene, { rate: rate(name), busy }, before, now - node.sensedAt, tau);
     node.readings[name] = readings;
     senses[name] = { health: 'healthy', readings };
   }

@@ -1,7 +1,7 @@
 /** Everything that is there in a run: time, machines, cells, the network; and what must hold after each event. */
-import { checkInvariants } from '../../src/decide/invariants.ts';
 import { extend, fold } from '../../src/decide/lineage.ts';
 import type { BirthId, CellId, Deed, Entry, FunctionName, Lineage, Random } from '../../src/model.ts';
+import { checkInvariants } from '../decide/invariants.ts';
 import { SimNode, type Truth } from './node.ts';
 import { Queue } from './queue.ts';
 import { between, streams } from './random.ts';

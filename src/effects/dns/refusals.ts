@@ -31,7 +31,7 @@ const NAMES: Readonly<Record<number, string>> = {
   10: 'NOTZONE',
 };
 
-export const rcodeName = (rcode: number): string => NAMES[rcode] ?? `RCODE${rcode}`;
+const rcodeName = (rcode: number): string => NAMES[rcode] ?? `RCODE${rcode}`;
 
 const POLICY = 'see `update-policy` (BIND) or `acl` (Knot) in docs/providers.md';
 const at = ({ server, port }: Where) => `${server} port ${port}`;

@@ -39,7 +39,7 @@ export type Verdict =
   | { readonly kind: 'late'; readonly aheadBy: number };
 
 /** How far clocks may be apart, seconds (RFC 8945 10 recommends 300). */
-export const FUDGE_S = 300;
+const FUDGE_S = 300;
 
 const TYPE_TSIG = 250;
 const CLASS_ANY = 255;

@@ -24,7 +24,7 @@ export interface RawMessage {
   readonly sections: readonly (readonly RawRecord[])[];
 }
 
-export function readName(bytes: Buffer, at: number): { readonly name: string; readonly end: number } {
+function readName(bytes: Buffer, at: number): { readonly name: string; readonly end: number } {
   const labels: string[] = [];
   let here = at;
   let end: number | null = null;

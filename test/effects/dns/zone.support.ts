@@ -2,7 +2,6 @@
  * A zone in memory that takes updates as RFC 2136 3 says, and a DNS server over TCP around it that signs as RFC 8945 says
  * and that can be told to fail in the ways servers and networks do.
  */
-
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { PrimaryCredential } from '../../../src/effects/dns/primary.ts';

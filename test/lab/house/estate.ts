@@ -15,7 +15,7 @@ import { packageRoot } from '../../../src/programs.ts';
 import { type Ran, run } from '../../courses/organism.ts';
 import { settleDown } from '../ground.ts';
 
-export const ORGANISM = 'house';
+const ORGANISM = 'house';
 /** What nobody may find on a machine but root and the one function. */
 export const SECRET = 'a-secret-that-only-web-knows';
 /** A Debian package that no image has. */

@@ -1,21 +1,16 @@
-/** The child's machine loses its power at every stage, on real machines: it takes minutes. */
+/** The child's machine loses its power at every stage, on real machines. */
 import { describe, test } from 'vitest';
-import { deadAfterItWasGiven, deadBeforeItWasGiven, deadWhileTakenIn } from '../../courses/deaths.ts';
-import { newOrganism } from '../../courses/organism.ts';
-import { labGround } from '../ground.ts';
+import { deadAfterItWasGiven, deadBeforeItWasGiven, deadWhileTakenIn, deaths } from '../../courses/deaths.ts';
+import { lab, TIMEOUT } from '../faults.ts';
 import { KNOT, NSPAWN, needs } from '../needs.ts';
 
-const OCTET = 171;
-const TIMEOUT = 600_000;
+const OCTET = 185;
 
 describe.skipIf(needs('deaths', NSPAWN, KNOT))('a power cut of the child', () => {
-  test.for([
-    ['before it was given anything: it is taken back, and nobody notices', '60s', deadBeforeItWasGiven],
-    ['after it was given a function: it is fenced, and the function runs at its parent', '8s', deadAfterItWasGiven],
-    ['while it is taken in: it is fenced, with the data it had handed over', '60s', deadWhileTakenIn],
-  ] as const)('%s', { timeout: TIMEOUT }, async ([, deadAfter, course], context) => {
-    const organism = await newOrganism({ deadAfter }, () => labGround(OCTET));
-    context.onTestFinished(organism.close, TIMEOUT);
-    await course(organism);
+  test('it is taken back, fenced or buried, and its functions run at its parent', {
+    timeout: TIMEOUT,
+  }, async (context) => {
+    const { organism } = await lab(OCTET, context, { deadAfter: '10s' });
+    await deaths(organism, [deadBeforeItWasGiven, deadAfterItWasGiven, deadWhileTakenIn]);
   });
 });

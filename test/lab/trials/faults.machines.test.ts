@@ -6,12 +6,12 @@ import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync 
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { generateHostKey } from '../../../src/effects/keys.ts';
-import { begin, end, expectOne, livingOf, orderAway, settled } from '../../courses/drill.ts';
+import { begin, dueTick, end, expectOne, livingOf, orderAway, settled } from '../../courses/drill.ts';
 import { MAX_CELLS } from '../../courses/organism.ts';
+import { asleep, awake, lab, otherImage, says, TIMEOUT } from '../faults.ts';
 import { KNOT, NSPAWN, needs } from '../needs.ts';
-import { asleep, awake, dueTick, lab, otherImage, says, TIMEOUT } from './faults.ts';
 
-const OCTET = 172;
+const OCTET = 186;
 /** What a machine may take to boot, where it never does. */
 const env = { CELL_BOOT_TIMEOUT_MS: 4_000 };
 

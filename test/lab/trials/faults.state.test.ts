@@ -8,19 +8,22 @@ import { describe, expect, test } from 'vitest';
 import type { Cell } from '../../../src/model.ts';
 import {
   begin,
+  childOf,
   type Drill,
+  dueTick,
   expectNothingLeft,
   expectOne,
   expectTidy,
   livingOf,
   orderAway,
   settled,
+  upTo,
 } from '../../courses/drill.ts';
 import { run } from '../../courses/organism.ts';
+import { asleep, awake, type Lab, lab, says, stopLoads, TIMEOUT } from '../faults.ts';
 import { KNOT, NSPAWN, needs } from '../needs.ts';
-import { asleep, awake, dueTick, type Lab, lab, says, stopLoads, TIMEOUT, upTo } from './faults.ts';
 
-const OCTET = 175;
+const OCTET = 189;
 const HOUR_MS = 3_600_000;
 
 /** Every checkpoint of a cell's stacks with this in its name, and its copy, is no checkpoint any more. */
@@ -32,12 +35,6 @@ function damage({ ground }: Lab, cell: Cell, kind: 'body' | 'voice'): void {
     .filter(existsSync);
   expect(files.length, `${kind} of ${cell.name}`).toBeGreaterThan(0);
   for (const file of files) writeFileSync(file, '{"v": 1, "stack": 7');
-}
-
-async function childOf({ organism }: Lab): Promise<Cell> {
-  const [, child] = livingOf(await organism.lineage());
-  if (child === undefined) throw new Error('no child was announced');
-  return child;
 }
 
 async function backTogether({ organism }: Lab, drill: Drill, child: Cell): Promise<void> {
@@ -55,7 +52,7 @@ async function checkpoints(here: Lab, drill: Drill): Promise<void> {
   damage(here, drill.first, 'body');
   await upTo(organism, drill.first, 'rewire');
   damage(here, drill.first, 'voice');
-  const child = await childOf(here);
+  const child = await childOf(organism);
   damage(here, child, 'voice');
   damage(here, drill.first, 'body');
   await backTogether(here, drill, child);
@@ -107,7 +104,7 @@ async function artefacts(here: Lab, drill: Drill): Promise<void> {
 
 async function born(here: Lab, drill: Drill): Promise<Cell> {
   await upTo(here.organism, drill.first, 'birth');
-  return childOf(here);
+  return childOf(here.organism);
 }
 
 /** Several at once: one works. One that outlives its lease finds out, and leaves the saga to whoever took over. */
@@ -137,7 +134,7 @@ async function ticks(here: Lab, drill: Drill): Promise<void> {
     expect(ran.stdout + ran.stderr).toMatch(/another took over/);
     return true;
   });
-  await backTogether(here, drill, await childOf(here));
+  await backTogether(here, drill, await childOf(organism));
 }
 
 function isStopped(pid: number): boolean {
@@ -148,33 +145,46 @@ function isStopped(pid: number): boolean {
   }
 }
 
-/** The name server is silent, then takes what it is told and its answers are lost. */
+/** The name server is silent, refuses, and takes what it is told while its answers are lost. */
 async function names(here: Lab, drill: Drill): Promise<void> {
   const { organism, ground } = here;
   const { first } = drill;
   await upTo(organism, first, 'handOver', 'web');
   await awake(organism, first);
   await ground.knot.pause();
-  await says(organism, first, /rewire, which failed|records not changed/);
+  await fails(here, first, 'rewire', /answer/);
   ground.knot.goOn();
+  await ground.knot.refuse(true);
+  await fails(here, first, 'rewire', /REFUSED|NOTAUTH/);
+  await says(organism, first, /rewire, which failed/);
+  await ground.knot.refuse(false);
   const [, child] = livingOf(await settled(organism, 2));
   if (child === undefined) throw new Error('nobody was born');
 
   await asleep(organism, first);
   await orderAway(organism, child);
   await upTo(organism, first, 'takeBack');
+  const before = await ground.knot.dump();
   await nft(['add', 'table', 'ip', 'celllost']);
   try {
     await nft(['add', 'chain', 'ip', 'celllost', 'out', '{ type filter hook output priority 0; }']);
     const answers = `ip saddr ${ground.knot.address} udp sport 53 drop; ip saddr ${ground.knot.address} tcp sport 53 drop`;
     for (const rule of answers.split('; ')) await nft(['add', 'rule', 'ip', 'celllost', 'out', ...rule.split(' ')]);
     await awake(organism, first);
-    await says(organism, first, /rewire, which failed|records not changed/);
+    await fails(here, first, 'rewire', /answer/);
   } finally {
     await nft(['delete', 'table', 'ip', 'celllost']);
   }
+  expect(await ground.knot.dump(), 'it took effect').not.toEqual(before);
   await expectOne(organism, drill);
   await asleep(organism, first);
+}
+
+/** Waits until a step has failed for this reason. */
+async function fails({ organism }: Lab, cell: Cell, step: string, why: RegExp): Promise<void> {
+  await organism.until(`${step} fails with ${why}`, () => {
+    return organism.sagas(cell).some((saga) => saga.step === step && why.test(saga.lastFailure ?? ''));
+  });
 }
 
 async function nft(args: readonly string[]): Promise<void> {
@@ -196,58 +206,103 @@ globalThis.Date = class extends Date { constructor(...given) { given.length === 
   expect(ran.code, ran.stderr).toBe(0);
 }
 
-/** An hour off: nobody is taken for dead, feeds are taken in, and what depends on time says so and goes on. */
+/**
+ * An hour off: the name server takes nothing from it and says why, and the saga waits for the clock. Otherwise nobody is taken
+ * for dead, feeds are taken in, and what depends on time goes on.
+ */
 async function clocks(here: Lab, drill: Drill): Promise<void> {
   const { organism } = here;
   const { first } = drill;
-  await upTo(organism, first, 'close', 'web');
+  await upTo(organism, first, 'handOver', 'web');
+  const child = await childOf(organism);
   await awake(organism, first);
+  for (const [cell, byMs] of [
+    [child, HOUR_MS],
+    [first, -HOUR_MS],
+  ] as const) {
+    await asleep(organism, first);
+    await shiftClock(here, cell, byMs);
+    await awake(organism, first);
+    await fails(here, first, 'rewire', /BADTIME/);
+    await shiftClock(here, cell, 0);
+  }
   await settled(organism, 2);
-  const child = await childOf(here);
   for (const [cell, byMs] of [
     [child, HOUR_MS],
     [first, -HOUR_MS],
     [child, 0],
   ] as const) {
     await shiftClock(here, cell, byMs);
-    const { entries } = await pulseOf(here, child);
-    await organism.until('both are heard of anew', async () => (await pulseOf(here, child)).seq > entries);
+    const seq = await pulseOf(here, child);
+    await organism.until('it is heard of anew', async () => (await pulseOf(here, child)) > seq);
     expect((await organism.lineage()).cells[child.id]?.state).toBe('living');
   }
-  await orderAway(organism, child);
-  await organism.until('it is taken in', async () => livingOf(await organism.lineage()).length === 1, 60_000);
   await shiftClock(here, first, 0);
+  await orderAway(organism, child);
   await expectOne(organism, drill);
   await asleep(organism, first);
 }
 
-async function pulseOf({ organism, ground }: Lab, cell: Cell): Promise<{ seq: number; entries: number }> {
-  await organism.lineage();
+/** The number of a cell's newest pulse, as it has it itself. */
+async function pulseOf({ ground }: Lab, cell: Cell): Promise<number> {
   const file = join(ground.rootOf(cell), 'var/lib/cell/pulses', `${cell.id}.json`);
-  const { seq } = JSON.parse(readFileSync(file, 'utf8')) as { seq: number };
-  return { seq, entries: seq };
+  return (JSON.parse(readFileSync(file, 'utf8')) as { seq: number }).seq;
 }
 
-/** Nothing can be written any more on the first cell; once there is room, it goes on. */
+/** Nothing can be written any more in a folder of a machine, until `empty` is called. */
+async function fill({ organism }: Lab, cell: Cell, folder: string): Promise<{ empty(): Promise<void> }> {
+  const must = async (command: string) => {
+    const ran = await organism.on(cell, `set -e; ${command}`);
+    expect(ran.code, `${command}: ${ran.stderr}`).toBe(0);
+  };
+  // A file system of its own, with what was there.
+  const like = `mode=$(stat -c %a ${folder}),uid=$(stat -c %u ${folder}),gid=$(stat -c %g ${folder})`;
+  await must(
+    `mkdir -p /root/kept && cp -a ${folder}/. /root/kept/ && mount -t tmpfs -o size=64m,${like} tmpfs ${folder} && cp -a /root/kept/. ${folder}/ && rm -r /root/kept`,
+  );
+  await must(`dd if=/dev/zero of=${folder}/filled bs=64k 2>/dev/null || true`);
+  return {
+    empty: () =>
+      must(`rm ${folder}/filled && mkdir -p /root/kept && cp -a ${folder}/. /root/kept/ && umount -l ${folder}
+cp -a /root/kept/. ${folder}/ && rm -r /root/kept`),
+  };
+}
+
+/**
+ * No room for what a cell keeps, on the first and on its child: it says so, its functions run on, and nobody takes it for
+ * dead. No room for data on a child: the function stays where it is.
+ */
 async function room(here: Lab, drill: Drill): Promise<void> {
   const { organism } = here;
   const { first } = drill;
-  const home = '/var/lib/cell';
-  const small = `cp -a ${home} /root/kept && mount -t tmpfs -o size=64m,mode=$(stat -c %a ${home}),uid=$(stat -c %u ${home}),gid=$(stat -c %g ${home}) tmpfs ${home} && cp -a /root/kept/. ${home}/`;
-  expect((await organism.on(first, small)).code).toBe(0);
-  await organism.on(first, `dd if=/dev/zero of=${home}/filled bs=64k`);
-  await awake(organism, first);
+  const state = await fill(here, first, '/var/lib/cell');
+  await organism.tick(first);
   await says(organism, first, /ENOSPC|no space/i);
   expect(organism.running('web')).toEqual([first.name]);
-  await organism.on(first, `rm ${home}/filled`);
-  await organism.until('it works again', async () => {
-    const ran = await organism.tick(first);
-    return ran.code === 0;
-  });
-  await asleep(organism, first);
-  const back = `sleep 1; systemctl is-active -q cell-tick.service && sleep 2; cp -a ${home} /root/now && umount -l ${home} && cp -a /root/now/. ${home}/ && rm -rf /root/now /root/kept`;
-  expect((await organism.on(first, back)).code).toBe(0);
+  await state.empty();
+  await organism.until('it works again', async () => (await organism.tick(first)).code === 0);
+
+  await upTo(organism, first, 'prepare', 'web');
+  await fill(here, await childOf(organism), '/srv/cell');
   await awake(organism, first);
+  await expectOne(organism, drill);
+  await asleep(organism, first);
+  await says(organism, first, /no space|ENOSPC/i);
+
+  await upTo(organism, first, 'close', 'web');
+  await awake(organism, first);
+  await settled(organism, 2);
+  const child = await childOf(organism);
+  await organism.pause(child);
+  const theirs = await fill(here, child, '/var/lib/cell');
+  await organism.goOn(child);
+  await says(organism, child, /ENOSPC|no space/i);
+  expect(organism.running('web')).toEqual([child.name]);
+  await organism.pause(child);
+  await theirs.empty();
+  await organism.goOn(child);
+  await settled(organism, 2);
+  await orderAway(organism, child);
   await expectOne(organism, drill);
   await asleep(organism, first);
 }
@@ -270,7 +325,7 @@ describe.skipIf(needs('faults of what a cell works with', NSPAWN, KNOT))('damage
     await expectOne(organism, drill);
     await stopLoads(drill);
     await drill.watch.stop();
-    expect(organism.running('web')).toEqual([drill.first.name]);
+    expect(drill.watch.twice()).toEqual([]);
     await expectTidy(organism);
     await expectNothingLeft(organism);
   });

@@ -94,6 +94,18 @@ test('waits for the end of a lease that another boot wrote, and of one that cann
   expect((await acquireLease(file, { ttlMs }))?.held()).toBe(true);
 });
 
+test('is taken over at once from another boot, where nobody else can have written it', async () => {
+  (await acquireLease(file, { ttlMs }))?.release();
+  const other = { pid: process.pid, boot: 'another', started: null, token: 'x', ttlMs };
+  writeFileSync(`${file}.1000000`, JSON.stringify(other));
+  utimesSync(`${file}.1000000`, new Date(), new Date(Date.now() + ttlMs / 2));
+  expect(await acquireLease(file, { ttlMs })).toBeNull();
+  const taken = await acquireLease(file, { ttlMs, alone: true });
+  expect(taken?.held()).toBe(true);
+  // Of this boot, a process that lives holds it all the same.
+  expect(await acquireLease(file, { ttlMs, alone: true })).toBeNull();
+});
+
 test('never two processes hold it, although some die holding it; little stays behind', async () => {
   const children = Array.from({ length: 8 }, (_, index) =>
     spawn(process.execPath, [CONTEND, file, folder, '25', index % 2 === 0 ? 'die' : ''], {

@@ -7,20 +7,23 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import type { Cell } from '../../../src/model.ts';
-import { livingOf, orderAway, settled } from '../../courses/drill.ts';
-import { newOrganism, ORGANISM, type Organism, TTL_MS } from '../../courses/organism.ts';
-import { seeded } from '../../courses/stem.ts';
-import { type LabGround, labGround } from '../ground.ts';
-import { type DistantLoad, type Failure, loadFrom, makeNamespace } from '../load.ts';
-import { KNOT, NSPAWN, needs } from '../needs.ts';
+import type { Cell } from '../../src/model.ts';
+import { livingOf, orderAway, settled } from '../courses/drill.ts';
+import { newOrganism, ORGANISM, type Organism, TTL_MS } from '../courses/organism.ts';
+import { seeded } from '../courses/stem.ts';
+import { type LabGround, labGround } from './ground.ts';
+import { type DistantLoad, type Failure, loadFrom, makeNamespace } from './load.ts';
+import { KNOT, NSPAWN, needs } from './needs.ts';
 
 const OCTET = 180;
 const CLIENT = `10.${OCTET}.0.250`;
 const TIMEOUT = 400_000;
 /** Requests a second of each name: 500 in all. */
 const RATES: Readonly<Record<string, number>> = { web: 200, site: 150, api: 150 };
-const DEAD_AFTER_MS = 8_000;
+/** Ticks and the load share a small computer: a beat each second would be most of it. */
+const HEARTBEAT = '4s';
+const SUSPECT_AFTER = '8s';
+const DEAD_AFTER_MS = 14_000;
 /** The tick that finds a death out: it fences the machine, starts what ran there, and writes the records. */
 const TICK_MS = 12_000;
 /** Longer than any client waits. */
@@ -34,7 +37,10 @@ describe.skipIf(needs('the load', NSPAWN, KNOT))('500 requests a second through 
     async (context) => {
       const stood: { ground?: LabGround } = {};
       const organism = await newOrganism(
-        { deadAfter: `${DEAD_AFTER_MS}ms`, maxCells: MAX_CELLS, more: ['site'] },
+        {
+          ...{ heartbeat: HEARTBEAT, suspectAfter: SUSPECT_AFTER, deadAfter: `${DEAD_AFTER_MS}ms` },
+          ...{ maxCells: MAX_CELLS, more: ['site'] },
+        },
         async () => {
           stood.ground = await labGround(OCTET, MAX_CELLS);
           return stood.ground;

@@ -1,19 +1,18 @@
 /** What the drills of faults share: an organism on a box, ticks that end where a drill says, images that are broken. */
-import { mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { appendFileSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, type TestContext } from 'vitest';
-import { mountOverlay, removeTree } from '../../../src/box/host.ts';
-import { interfaceOf } from '../../../src/box/power.ts';
-import { tagOf } from '../../../src/box/words.ts';
-import type { Cell } from '../../../src/model.ts';
-import type { Status } from '../../../src/status.ts';
-import type { Drill } from '../../courses/drill.ts';
-import { newOrganism, type Options, type Organism, type Ran, run, type Tick } from '../../courses/organism.ts';
-import { cachedImage, LAB_PACKAGES } from '../box.ts';
-import { type LabGround, labGround } from '../ground.ts';
+import { mountOverlay, removeTree } from '../../src/box/host.ts';
+import { interfaceOf } from '../../src/box/power.ts';
+import { tagOf } from '../../src/box/words.ts';
+import type { Cell } from '../../src/model.ts';
+import type { Status } from '../../src/status.ts';
+import type { Drill } from '../courses/drill.ts';
+import { newOrganism, type Options, type Organism, run } from '../courses/organism.ts';
+import { cachedImage, LAB_PACKAGES } from './box.ts';
+import { type LabGround, labGround } from './ground.ts';
 
-export const TIMEOUT = 600_000;
-const KILLED = 137;
+export const TIMEOUT = 900_000;
 /** What the lab's genome starts machines from. */
 const IMAGE = 'debian-13';
 
@@ -25,25 +24,22 @@ export interface Lab {
 export async function lab(octet: number, context: TestContext, options: Options = {}): Promise<Lab> {
   const ground = await labGround(octet);
   const organism = await newOrganism(options, async () => ground);
-  context.onTestFinished(organism.close, TIMEOUT);
+  context.onTestFinished(async ({ task }) => {
+    if (task.result?.state === 'fail') appendFileSync(2, await diary(ground));
+    await organism.close();
+  }, TIMEOUT);
   return { organism, ground };
 }
 
-/** A tick, when the saga's next step may run. */
-export async function dueTick(organism: Organism, cell: Cell, tick: Tick): Promise<Ran> {
-  await organism.until('the next step is due', () => organism.sagas(cell).every((saga) => saga.due <= Date.now()));
-  return organism.tick(cell, tick);
-}
-
-/** Ticks, until one has come to the end of a step; each of them ends there at the latest. */
-export async function upTo(organism: Organism, cell: Cell, step: string, now?: string): Promise<void> {
-  const fault = `kill-after:${step}`;
-  let asked = now;
-  await organism.until(`${step} is done`, async () => {
-    const ran = await dueTick(organism, cell, asked === undefined ? { fault } : { fault, now: asked });
-    if (organism.sagas(cell).length > 0) asked = undefined;
-    return ran.code === KILLED;
+/** What the machines that are left said last, for whoever reads why a test failed. */
+async function diary({ box }: LabGround): Promise<string> {
+  const pages = box.machines().map(async ({ id }) => {
+    const log = join(box.rootOf(id), 'var/log/journal');
+    const lines = ['-D', log, '--no-pager', '-o', 'short-precise', '-n', '150', '-t', 'cell', '-p', 'info'];
+    const { stdout } = await run('journalctl', lines, process.env);
+    return `\n${id}:\n${stdout.replace(/^\w+ \d+ (\S+) \S+ /gm, '$1 ').replace(/(.{300}).+/g, '$1')}`;
   });
+  return (await Promise.all(pages)).join('');
 }
 
 /** Its ticks stand still, also after its machine was switched on again. */
@@ -74,7 +70,7 @@ export async function cutOff({ ground }: Lab, machines: readonly { readonly birt
 }
 
 /** The line for people that a cell's newest pulse has, as `cell status` shows it. */
-export async function whyOf(organism: Organism, cell: Cell): Promise<string> {
+async function whyOf(organism: Organism, cell: Cell): Promise<string> {
   const status = JSON.parse((await organism.cell(['status', '--json'])).stdout) as Status;
   return status.cells.find(({ id }) => id === cell.id)?.why ?? '';
 }

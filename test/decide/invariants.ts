@@ -1,5 +1,5 @@
-/** What holds in every lineage, whatever happened. The simulator asks after each event; `cell doctor` may ask too. */
-import type { Lineage } from '../model.ts';
+/** What holds in every lineage, whatever happened. The simulator asks after each event, and so do the drills. */
+import type { Lineage } from '../../src/model.ts';
 
 /** Violations in words; none for a sound lineage. */
 export function checkInvariants(lineage: Lineage): string[] {
