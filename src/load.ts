@@ -28,6 +28,8 @@ export interface LoadReport {
   readonly byAddress: Readonly<Record<string, number>>;
   /** ms; of answered requests. */
   readonly slowest: number;
+  /** When the oldest of those that wait for an answer was sent, ms since the epoch; null when none does. */
+  readonly waitingSince: number | null;
 }
 
 export interface Load {
@@ -46,7 +48,7 @@ export function startLoad(options: LoadOptions): Load {
   const resolver = new Resolver({ timeout: 1_000, tries: 3 });
   resolver.setServers([`${options.dns.address}:${options.dns.port}`]);
   const agent = new Agent({ keepAlive: true, maxSockets: 256 });
-  const pending = new Set<Promise<void>>();
+  const pending = new Map<Promise<void>, number>();
   const failures: string[] = [];
   const byAddress: Record<string, number> = {};
   let [sent, failed, again, slowest, rate, owed] = [0, 0, 0, 0, options.rate, 0];
@@ -133,7 +135,7 @@ export function startLoad(options: LoadOptions): Load {
     last = now;
     for (; owed >= 1; owed--) {
       const one = once().finally(() => pending.delete(one));
-      pending.add(one);
+      pending.set(one, now);
     }
   }, BEAT_MS);
 
@@ -141,6 +143,7 @@ export function startLoad(options: LoadOptions): Load {
     ...{ sent, failed, again, slowest },
     failures: [...failures],
     byAddress: { ...byAddress },
+    waitingSince: pending.size === 0 ? null : Math.min(...pending.values()),
   });
   return {
     rate(perSecond) {
@@ -149,7 +152,7 @@ export function startLoad(options: LoadOptions): Load {
     report,
     async stop() {
       clearInterval(timer);
-      await Promise.all(pending);
+      await Promise.all(pending.keys());
       agent.destroy();
       return report();
     },

@@ -90,10 +90,11 @@ export async function labGround(
 }
 
 /**
- * The other machines ask anew who has this address. A kernel that has just heard of its holder sends there for eight
+ * The other machines, and this computer, ask anew who has this address. A kernel that has just heard of its holder sends there for eight
  * seconds without an answer before it asks; then three tell it that nobody is there, as they do from then on anyway.
  */
 async function forget(box: LabBox, address: string): Promise<void> {
+  await run('ip', ['neigh', 'flush', 'to', address, 'dev', box.bridge], process.env);
   for (const { id } of box.machines()) {
     const [leader] = leadersOf(box, id);
     if (leader === undefined) continue;

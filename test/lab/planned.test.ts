@@ -25,7 +25,7 @@ const HEARTBEAT = '4s';
 const SUSPECT_AFTER = '8s';
 const DEAD_AFTER_MS = 14_000;
 /** The tick that finds a death out: it fences the machine, starts what ran there, and writes the records. */
-const TICK_MS = 12_000;
+const TICK_MS = 16_000;
 /** Longer than any client waits. */
 const ANSWER_WITHIN_MS = 30_000;
 const MAX_CELLS = 8;

@@ -5,7 +5,7 @@
  * cell is waited for: the parent has the box destroy the child, and then only runs its function.
  */
 import { describe, expect, test } from 'vitest';
-import type { Cell } from '../../../src/model.ts';
+import type { Cell } from '../../src/model.ts';
 import {
   begin,
   divided,
@@ -18,10 +18,10 @@ import {
   orderAway,
   settled,
   upTo,
-} from '../../courses/drill.ts';
-import { STEPS } from '../../courses/steps.ts';
-import { asleep, awake, blackout, cutOff, type Lab, lab, stopLoads, TIMEOUT } from '../faults.ts';
-import { KNOT, NSPAWN, needs } from '../needs.ts';
+} from '../courses/drill.ts';
+import { STEPS } from '../courses/steps.ts';
+import { asleep, awake, blackout, cutOff, type Lab, lab, stopLoads, TIMEOUT } from './faults.ts';
+import { KNOT, NSPAWN, needs } from './needs.ts';
 
 const OCTET = 187;
 /** The network is back after this, ms, or when the step has failed. */
