@@ -41,7 +41,7 @@ export function compile(genome: Genome, who: Who): readonly StackPlan[] {
     engine: compute.engine,
     place: cloud,
     resources: compute
-      .resources({ organism, birth, parent, cloud, functions: who.functions, opens }, gene)
+      .resources({ organism, birth, parent, cloud, functions: [...who.functions].sort(), opens }, gene)
       .map(canonical),
   };
   const domains = new Set<string>();

@@ -10,7 +10,7 @@ import type { Genome } from '../genome/schema.ts';
 import { parseStackName, stackName, voiceName } from '../stacks/names.ts';
 import { dnsProvider } from '../stacks/records/index.ts';
 import type { StackPlan } from '../stacks/stack.ts';
-import { dnsFor, dnsOf, ONLY } from './decide/dns.ts';
+import { type Dns, dnsFor, dnsOf, ONLY } from './decide/dns.ts';
 import { readJson, writeAtomic } from './effects/files.ts';
 import { credentialsOf, engineOf, genomeOf, type Here, lineageOf } from './here.ts';
 import { mended } from './mended.ts';
@@ -20,14 +20,38 @@ import { unspeak } from './unmake.ts';
 
 /** What was last said, by stack: a hash of its plan and the address. */
 type Said = Readonly<Record<string, string>>;
+/** Where it was said, by the name of the provider: a genome may have it no more when its records have to go. */
+type Makers = Readonly<Record<string, Pick<Dns, 'zone' | 'gene'>>>;
 
 const fileOf = (here: Pick<Here, 'home'>) => join(here.home, 'voice.json');
-const keep = (here: Here, said: Said) => writeAtomic(fileOf(here), JSON.stringify({ said }));
 
-async function lastSaid(here: Here, { birth }: Cell, organism: string): Promise<Said> {
-  const { said, hash } = await readJson<{ said?: Said; hash?: string | null }>(fileOf(here), {});
+async function keep(here: Here, said: Said, genome: Genome): Promise<void> {
+  const places = Object.keys(said).map((stack) => parseStackName(stack)?.dns);
+  const makers = dnsOf(genome).filter(({ name }) => places.includes(name));
+  const at = Object.fromEntries(makers.map(({ name, zone, gene }): [string, Makers[string]] => [name, { zone, gene }]));
+  await writeAtomic(fileOf(here), JSON.stringify(makers.length === 0 ? { said } : { said, at }));
+}
+
+async function lastSaid(
+  here: Here,
+  { birth }: Cell,
+  organism: string,
+): Promise<{ readonly said: Said; readonly at: Makers }> {
+  const told = await readJson<{ said?: Said; hash?: string | null; at?: Makers }>(fileOf(here), {});
+  const { said, hash, at = {} } = told;
   // Before there could be several, the file held the one hash.
-  return said ?? (typeof hash === 'string' ? { [stackName(organism, birth, 'voice')]: hash } : {});
+  return { said: said ?? (typeof hash === 'string' ? { [stackName(organism, birth, 'voice')]: hash } : {}), at };
+}
+
+/** The genome with the providers, too, at which something was said and which it names no more. */
+function withFormer(genome: Genome, at: Makers): Genome {
+  const former = Object.entries(at).filter(([name]) => !dnsOf(genome).some((dns) => dns.name === name));
+  if (former.length === 0) return genome;
+  const all: readonly Pick<Dns, 'name' | 'zone' | 'gene'>[] = [
+    ...dnsOf(genome),
+    ...former.map(([name, maker]) => ({ name, ...maker })),
+  ];
+  return { ...genome, dns: Object.fromEntries(all.map(({ name, zone, gene }) => [name, { ...gene, zone }])) };
 }
 
 /**
@@ -46,7 +70,8 @@ export async function speak(here: Here, coming: readonly FunctionName[] = []): P
   const functions = self.state === 'parted' ? [] : [...new Set([...own, ...went, ...coming])].sort();
   const who = { birth: self.birth, parent: self.parent, cloud: self.cloud, functions };
   const plans = compile(genome, who).filter((stack) => stack.kind === 'voice');
-  let said = await lastSaid(here, self, lineage.organism);
+  const last = await lastSaid(here, self, lineage.organism);
+  let { said } = last;
   const due = plans.flatMap((plan) => {
     const hash = hashOf(plan, self.reach.address);
     return said[plan.name] === hash ? [] : [{ plan, hash }];
@@ -54,6 +79,7 @@ export async function speak(here: Here, coming: readonly FunctionName[] = []): P
   const over = Object.keys(said).filter((name) => !plans.some((plan) => plan.name === name));
   if (due.length === 0 && over.length === 0) return 0;
   const mouth: Mouth = { here, genome, self, published: traffic.published };
+  const former = { ...mouth, genome: withFormer(genome, last.at) };
   const attempts: (() => Promise<number>)[] = [
     ...due.map(({ plan, hash }) => async () => {
       const changed = await bring(mouth, plan, functions);
@@ -61,14 +87,17 @@ export async function speak(here: Here, coming: readonly FunctionName[] = []): P
       return changed;
     }),
     ...over.map((name) => async () => {
-      const changed = await end(mouth, name);
-      await untilGone(mouth, parseStackName(name)?.dns, []);
+      const changed = await end(former, name);
+      // Where another maker of the same zone still says them, its servers go on showing them.
+      const zone = dnsOf(former.genome).find((dns) => dns.name === parseStackName(name)?.dns)?.zone;
+      const still = domainsOf(genome, functions).filter((one) => dnsFor(genome, one).some((dns) => dns.zone === zone));
+      await untilGone(former, parseStackName(name)?.dns, still);
       said = Object.fromEntries(Object.entries(said).filter(([other]) => other !== name));
       return changed;
     }),
   ];
   // A provider that is down keeps nobody from speaking at the others.
-  const changed = await each(attempts, () => keep(here, said));
+  const changed = await each(attempts, () => keep(here, said, former.genome));
   await change(here, () => ({ published: domainsOf(genome, functions) }));
   return changed;
 }
@@ -76,10 +105,11 @@ export async function speak(here: Here, coming: readonly FunctionName[] = []): P
 /** No records any more, whatever went from here. */
 export async function silence(here: Here): Promise<void> {
   await hush(here);
-  const [genome, lineage] = await Promise.all([genomeOf(here), lineageOf(here)]);
+  const [now, lineage] = await Promise.all([genomeOf(here), lineageOf(here)]);
   const self = lineage.cells[here.identity.id];
   if (self === undefined) return;
-  const said = await lastSaid(here, self, lineage.organism);
+  const { said, at } = await lastSaid(here, self, lineage.organism);
+  const genome = withFormer(now, at);
   // A stack that nobody remembers may be there all the same; only to look for it no Pulumi is needed.
   const light = dnsOf(genome).filter(({ gene }) => dnsProvider(gene.provider).engine === 'embedded');
   const names = [...Object.keys(said), ...light.map(({ name }) => voiceName(lineage.organism, self.birth, name))];
@@ -91,7 +121,7 @@ export async function silence(here: Here): Promise<void> {
   await unspeak(here, genome, self.birth);
   for (const { name } of dnsOf(genome)) await untilGone(mouth, name, []);
   await change(here, () => ({ published: [] }));
-  await keep(here, {});
+  await keep(here, {}, genome);
 }
 
 const hashOf = (plan: StackPlan, address: string) =>

@@ -141,6 +141,23 @@ test('a cell that is to be silent leaves nothing, also of what its stacks do not
   expect(read('traffic.json').published).toEqual([]);
 });
 
+test('what was said at a provider that the genome names no more is taken back there', async () => {
+  await speak(here());
+  const genome = read('genome.json');
+  write('genome.json', { ...genome, dns: { near: genome.dns.near } });
+  await speak(here());
+  expect([said(near), far.zone.dump()]).toEqual([both, []]);
+  // The zone has another maker, whose servers still show them.
+  expect(gone).toEqual([]);
+  expect(Object.keys(read('voice.json').at)).toEqual(['near']);
+  // Under one name, without any: what was said as `near` goes, and is said anew.
+  write('genome.json', { ...genome, dns: genome.dns.far });
+  const { dns } = read('credentials.json');
+  write('credentials.json', { compute: null, dns: { ...dns, dns: dns.far } });
+  await speak(here());
+  expect([near.zone.dump(), said(far)]).toEqual([[], both]);
+});
+
 test('what the file of an earlier version says is understood: one voice that has to go', async () => {
   const genome = read('genome.json');
   write('genome.json', { ...genome, dns: genome.dns.near });

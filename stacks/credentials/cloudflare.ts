@@ -3,16 +3,13 @@
  * known. What may mint can mint whatever its user may do, so that right goes only to cells that will have children of
  * their own to mint for, and a user that may do no more than this is the real limit (docs/credentials.md).
  */
-import { CellError, messageOf } from '../../src/errors.ts';
-import { redact } from '../engines/secrets.ts';
-import { refusedCredential } from '../rest.ts';
+import { CellError } from '../../src/errors.ts';
+import { asking, openTokens } from '../records/cloudflare.api.ts';
 import type { Json } from '../stack.ts';
 import type { Attenuator, CredentialNeed, Examined, TaggedCredential } from './credential.ts';
 import { labelOf, parseLabel } from './label.ts';
 import { tokenIn, withToken } from './token.ts';
 
-const USUAL = 'https://api.cloudflare.com/client/v4';
-const TIMEOUT_MS = 30_000;
 const PAGE = 50;
 
 /** Names of permission groups, and what their resources are; Cloudflare says their ids. */
@@ -56,17 +53,17 @@ export const cloudflareAttenuator: Attenuator = {
 
   async attenuate(credential, need) {
     const { token } = tokenIn(credential, 'Cloudflare');
-    return asking(token, async () => {
+    return asking(token, false, async () => {
       const api = await client(credential);
       const label = labelOf(need);
       for (const { id, name } of await tokens(api)) if (name === label) await remove(api, id);
       const zone = await zoneId(api, credential, need.zone ?? '');
       const dnsWrite = await groupId(api, DNS_WRITE);
       const minting = need.mints ? { group: await groupId(api, TOKENS_WRITE), user: await userOf(api) } : null;
-      // Not asked twice by the library: an answer that is lost may have made one, and the next attempt finds it.
+      // Not asked twice: an answer that is lost may have made one, and the next attempt finds it by its name.
       const { name, policies, ...rest } = cloudflareToken(need, { zone, dnsWrite, minting });
       const wanted = { name, policies: policies as never, ...rest };
-      const { value } = await api.user.tokens.create(wanted, { maxRetries: 0 });
+      const { value } = await api.user.tokens.create(wanted);
       if (typeof value !== 'string' || value === '') throw nonsense('made a token and did not say it');
       const made = withToken({ ...(credential as { readonly [key: string]: Json }), zoneId: zone }, value);
       return { credential: made, until: Date.parse(rest.expires_on) };
@@ -74,7 +71,7 @@ export const cloudflareAttenuator: Attenuator = {
   },
 
   async list(organism, credential) {
-    return asking(tokenIn(credential, 'Cloudflare').token, async () =>
+    return asking(tokenIn(credential, 'Cloudflare').token, false, async () =>
       (await tokens(await client(credential))).flatMap(({ id, name, until }): TaggedCredential[] => {
         const holder = parseLabel(name);
         return holder?.organism === organism ? [{ ...holder, id, until }] : [];
@@ -83,14 +80,14 @@ export const cloudflareAttenuator: Attenuator = {
   },
 
   async revoke(id, credential) {
-    await asking(tokenIn(credential, 'Cloudflare').token, async () => remove(await client(credential), id));
+    await asking(tokenIn(credential, 'Cloudflare').token, false, async () => remove(await client(credential), id));
   },
 };
 
 /** What a token of a laptop may do, as far as it may read that itself. */
 export async function examineCloudflare(credential: Json, zone: string, mints: boolean): Promise<Examined> {
   const { token } = tokenIn(credential, 'Cloudflare');
-  return asking(token, async () => {
+  return asking(token, false, async () => {
     const api = await client(credential);
     const { id, status, expires_on } = await api.user.tokens.verify();
     const ends = expires_on === undefined ? 'without an end' : `until ${expires_on}`;
@@ -119,25 +116,7 @@ export async function examineCloudflare(credential: Json, zone: string, mints: b
   });
 }
 
-async function client(credential: Json) {
-  const { token, endpoint = USUAL } = tokenIn(credential, 'Cloudflare');
-  const [{ createClient }, { Tokens }, { BaseZones }] = await Promise.all([
-    import('cloudflare/tree-shakable'),
-    import('cloudflare/resources/user/tokens/tokens'),
-    import('cloudflare/resources/zones/zones'),
-  ]);
-  return createClient({
-    resources: [Tokens, BaseZones],
-    baseURL: endpoint,
-    apiToken: token,
-    // Else it would take what this computer's environment happens to hold.
-    apiKey: null,
-    apiEmail: null,
-    userServiceKey: null,
-    timeout: TIMEOUT_MS,
-    logLevel: 'off',
-  });
-}
+const client = async (credential: Json) => openTokens(tokenIn(credential, 'Cloudflare'));
 type Api = Awaited<ReturnType<typeof client>>;
 
 async function tokens(api: Api): Promise<readonly { id: string; name: string; until: number | null }[]> {
@@ -210,41 +189,6 @@ async function policiesOf(
 
 function statusOf(error: unknown): number | undefined {
   return (error as { readonly status?: number } | null)?.status;
-}
-
-/** Does what asks Cloudflare; what its library throws becomes ours, without the token. */
-async function asking<T>(token: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof CellError) throw error;
-    throw cloudflareError(error, token);
-  }
-}
-
-/** Throws nothing: gives the error that says what Cloudflare's library threw. */
-export function cloudflareError(error: unknown, token: string): CellError {
-  const status = statusOf(error);
-  const list = (error as { readonly errors?: readonly { code?: number; message?: string }[] } | null)?.errors ?? [];
-  const reasons = list.map(({ code, message }) => `${message ?? 'no reason'} (${code ?? 'no code'})`).join('; ');
-  const why = redact(reasons === '' ? messageOf(error) : reasons, [token]).slice(0, 300);
-  const fields = { provider: 'Cloudflare', status: status ?? 0 };
-  if (status === undefined) {
-    const suggestion = 'Look at its status page and at the network from here; this is tried again by itself.';
-    return new CellError('PROVIDER_REFUSED', 'Cloudflare does not answer', { why, suggestion, fields });
-  }
-  // A token that is gone is 401 to some paths and 403 to others; one that is used from elsewhere is not gone.
-  if (status === 401 || /invalid (?:access|api) token|expired/i.test(reasons)) {
-    return refusedCredential('Cloudflare', why, { code: list[0]?.code ?? 0 });
-  }
-  if (status === 403) {
-    return new CellError('PROVIDER_REFUSED', 'Cloudflare does not let this token do that', {
-      why,
-      suggestion: 'It does not reach so far, or it is used from another address: `cell doctor` says what it needs.',
-      fields,
-    });
-  }
-  return new CellError('PROVIDER_REFUSED', 'Cloudflare refused', { why: `${status}: ${why}`, fields });
 }
 
 function nonsense(what: string): CellError {

@@ -1,10 +1,11 @@
 /** Droplets of an organism, by its tag, over DigitalOcean's API: what the sweep sees and what the fence ends. */
 import { tokenIn } from '../credentials/token.ts';
+import { allPages, listIn } from '../pages.ts';
 import { type Rest, rest } from '../rest.ts';
 import type { Json } from '../stack.ts';
 import { birthTag, NAME_RULES, TAG_RULES } from './digitalocean.ts';
 import type { TaggedMachine } from './machine.ts';
-import { listIn, type Patience, paged, untilGone } from './rented.api.ts';
+import { type Patience, untilGone } from './rented.api.ts';
 import { flat, flatValue, labelOf } from './tags.ts';
 
 const NAME = 'DigitalOcean';
@@ -69,7 +70,7 @@ async function clearNamed(api: Rest, name: string, birth: string): Promise<void>
 }
 
 function all<T>(api: Rest, path: string, member: string): Promise<readonly T[]> {
-  return paged(async (page) => {
+  return allPages<T>(NAME, async (page) => {
     const { body } = await api.ask('GET', `${path}${path.includes('?') ? '&' : '?'}per_page=${PAGE}&page=${page}`);
     const { links } = (body ?? {}) as { readonly links?: { readonly pages?: { readonly next?: string } } };
     return { items: listIn<T>(NAME, body, member), more: links?.pages?.next !== undefined };

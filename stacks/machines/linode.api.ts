@@ -1,10 +1,11 @@
 /** Instances of an organism, by its tag, over Linode's API: what the sweep sees and what the fence ends. */
 import { tokenIn } from '../credentials/token.ts';
+import { allPages, listIn } from '../pages.ts';
 import { type Rest, rest } from '../rest.ts';
 import type { Json } from '../stack.ts';
 import { TAG_RULES } from './linode.ts';
 import type { TaggedMachine } from './machine.ts';
-import { listIn, type Patience, paged, untilGone } from './rented.api.ts';
+import { type Patience, untilGone } from './rented.api.ts';
 import { flat, flatValue } from './tags.ts';
 
 const NAME = 'Linode';
@@ -67,7 +68,7 @@ async function clearBirth(api: Rest, birth: string): Promise<void> {
 }
 
 function all<T>(api: Rest, path: string): Promise<readonly T[]> {
-  return paged(async (page) => {
+  return allPages<T>(NAME, async (page) => {
     const { body } = await api.ask('GET', `${path}?page=${page}&page_size=${PAGE}`);
     const { pages } = (body ?? {}) as { readonly pages?: number };
     return { items: listIn<T>(NAME, body, 'data'), more: page < (pages ?? 1) };

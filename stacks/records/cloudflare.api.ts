@@ -1,5 +1,5 @@
 /**
- * Cloudflare's own library, asked with bounded patience (../rest.ts), and only believed where it answers as its documents
+ * Cloudflare's own library, for records and for credentials, asked with bounded patience (../rest.ts), and only believed where it answers as its documents
  * say: every answer is an envelope of `success`, `errors` and `result`. What it refuses is a CellError that never holds the
  * token.
  *
@@ -32,18 +32,30 @@ export interface ApiOptions {
 
 export type Api = Awaited<ReturnType<typeof openApi>>;
 
+type Access = Pick<CloudflareCredential, 'token' | 'endpoint'>;
+
 /** The library with what we use of it: the rest would be megabytes. */
-export async function openApi(
-  { token, endpoint = USUAL }: Pick<CloudflareCredential, 'token' | 'endpoint'>,
-  options: ApiOptions = {},
-) {
+export async function openApi(access: Access, options: ApiOptions = {}) {
   const [{ createClient }, { BaseRecords }, { BaseZones }] = await Promise.all([
     import('cloudflare/tree-shakable'),
     import('cloudflare/resources/dns/records'),
     import('cloudflare/resources/zones/zones'),
   ]);
-  return createClient({
-    resources: [BaseRecords, BaseZones],
+  return createClient({ resources: [BaseRecords, BaseZones], ...settingsOf(access, options) });
+}
+
+/** As `openApi`, for tokens. */
+export async function openTokens(access: Access, options: ApiOptions = {}) {
+  const [{ createClient }, { Tokens }, { BaseZones }] = await Promise.all([
+    import('cloudflare/tree-shakable'),
+    import('cloudflare/resources/user/tokens/tokens'),
+    import('cloudflare/resources/zones/zones'),
+  ]);
+  return createClient({ resources: [Tokens, BaseZones], ...settingsOf(access, options) });
+}
+
+function settingsOf({ token, endpoint = USUAL }: Access, options: ApiOptions) {
+  return {
     baseURL: endpoint,
     apiToken: token,
     // Else it would take what this computer's environment happens to hold.
@@ -54,7 +66,7 @@ export async function openApi(
     maxRetries: 0,
     fetch: patientFetch(options),
     logLevel: 'off',
-  });
+  } as const;
 }
 
 /** Nobody answered, or with what is no answer. */
@@ -191,7 +203,7 @@ function refusal(thrown: Refusal, token: string, changes: boolean): CellError {
     return say(
       'Cloudflare does not let this token do that',
       why || 'without a reason',
-      'It needs DNS Write for this zone; it may also be bound to other addresses. `cell doctor` tries it.',
+      'It does not reach so far, or it is used from another address: `cell doctor` says what it needs.',
     );
   }
   if (status === 429) {

@@ -1,8 +1,9 @@
 /** Records of a domain at DigitalOcean, over its API: what the sweep sees, and what stands in a cell's way. */
 import { tokenIn } from '../credentials/token.ts';
+import { allPages, listIn } from '../pages.ts';
 import { rest } from '../rest.ts';
 import type { Json } from '../stack.ts';
-import { allPages, listIn, noZone, recordIn, type ZoneApi } from './hosted.api.ts';
+import { noZone, recordIn, type ZoneApi } from './hosted.api.ts';
 import { wholeName } from './hosted.ts';
 import type { ZoneRecord } from './owned.ts';
 

@@ -3,12 +3,9 @@
  * own resources. Whose is whose is decided in owned.ts.
  */
 import { CellError } from '../../src/errors.ts';
-import type { Json } from '../stack.ts';
+import { senseless } from '../pages.ts';
 import { leftOver, listedIn, ownAmongTwins, placeOf, refuseForeign, type ZoneRecord } from './owned.ts';
 import { ownershipName, type RecordNeed, type TaggedRecord } from './record.ts';
-
-/** Pages of one list, at most: an API that never comes to an end is not believed. */
-const MOST_PAGES = 1_000;
 
 export interface ZoneApi {
   readonly zone: string;
@@ -49,27 +46,6 @@ export async function removeClaimed(api: ZoneApi, id: string): Promise<void> {
   for (const one of ownAmongTwins(await api.at(around(place.name)), place)) await api.remove(one);
 }
 
-/** Every item of a list that comes in pages: `ask` gives those of one page, counted from 1, and whether more follow. */
-export async function allPages<T>(
-  provider: string,
-  ask: (page: number) => Promise<{ readonly items: readonly T[]; readonly more: boolean }>,
-): Promise<readonly T[]> {
-  const all: T[] = [];
-  for (let page = 1; page <= MOST_PAGES; page++) {
-    const { items, more } = await ask(page);
-    all.push(...items);
-    if (!more || items.length === 0) return all;
-  }
-  throw senseless(provider, `its list has more than ${MOST_PAGES} pages`);
-}
-
-/** A member of an answer that has to be a list. */
-export function listIn<T>(provider: string, body: Json, member: string): readonly T[] {
-  const list = (body as Record<string, unknown> | null)?.[member];
-  if (Array.isArray(list)) return list as readonly T[];
-  throw senseless(provider, `there is no list of ${member} in it`);
-}
-
 /** A record as it came, checked. */
 export function recordIn(
   provider: string,
@@ -80,14 +56,6 @@ export function recordIn(
   }
   const text = typeof value === 'string' ? value : '';
   return { id: String(id), name, type, value: text, ttl: typeof ttl === 'number' ? ttl : 0 };
-}
-
-function senseless(provider: string, why: string): CellError {
-  return new CellError('PROVIDER_REFUSED', `${provider} answered what makes no sense`, {
-    why,
-    suggestion: 'A proxy may stand between, or the API is in trouble; this is tried again by itself.',
-    fields: { provider },
-  });
 }
 
 /** The zone is not there, or not for this credential. `others`: those that are. */

@@ -105,8 +105,8 @@ describe('the provider', () => {
   const machines = [{ address: '192.0.2.7', port: 22, user: 'root', hostKey }];
 
   test('says what it needs, and that the machine keeps its host key', async () => {
-    const need = { organism: 'yard', birth: 'b1', parent: 'seed', cloud: 'mine' };
-    expect(hostsCompute.resources(blank(need), gene)).toEqual([
+    const need = blank({ organism: 'yard', birth: 'b1', parent: 'seed', cloud: 'mine' });
+    expect(hostsCompute.resources(need, gene)).toEqual([
       {
         type: 'cell:hosts:Machine',
         name: 'machine',

@@ -30,7 +30,7 @@ describe('the provider', () => {
         type: 'cell:nspawn:Machine',
         name: 'machine',
         inputs: {
-          ...need,
+          ...blank(need),
           box: { address: '192.0.2.10', port: 22, hostKey: HOST.publicKey },
           image: 'debian-13',
           cpus: 2,
