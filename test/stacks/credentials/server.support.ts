@@ -24,14 +24,14 @@ export interface Given {
 }
 
 export interface Server {
-  /** `http://127.0.0.1:PORT` */
+  /** `http://ADDRESS:PORT` */
   readonly url: string;
   /** Everything that was asked, oldest first. */
   readonly asked: Asked[];
   close(): Promise<void>;
 }
 
-export async function serve(answer: (asked: Asked) => Given | Promise<Given>): Promise<Server> {
+export async function serve(answer: (asked: Asked) => Given | Promise<Given>, address = '127.0.0.1'): Promise<Server> {
   const log: Asked[] = [];
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
@@ -58,9 +58,9 @@ export async function serve(answer: (asked: Asked) => Given | Promise<Given>): P
     response.writeHead(given.status, { 'content-type': 'application/json', ...given.headers });
     response.end(body);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(0, address, resolve));
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://${address}:${(server.address() as AddressInfo).port}`,
     asked: log,
     close: () =>
       new Promise((resolve) => {
