@@ -122,8 +122,10 @@ function licencesOf(inputs) {
   );
   const parts = [...folders].sort().map((folder) => {
     const { name, version, license } = JSON.parse(readFileSync(join(ROOT, folder, 'package.json'), 'utf8'));
-    const texts = readdirSync(join(ROOT, folder))
-      .filter((file) => /^(licen[cs]e|notice|copying)/i.test(file))
+    // A folder may be called that, too: a module about licences.
+    const texts = readdirSync(join(ROOT, folder), { withFileTypes: true })
+      .filter((entry) => entry.isFile() && /^(licen[cs]e|notice|copying)/i.test(entry.name))
+      .map(({ name }) => name)
       .sort()
       .map((file) => readFileSync(join(ROOT, folder, file), 'utf8').trim());
     return [`${name} ${version} (${license ?? 'see below'})`, ...texts].join('\n\n');
