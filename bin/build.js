@@ -65,6 +65,26 @@ const builtinsAsTheyAre = {
   },
 };
 
+/**
+ * A CommonJS package that is imported where it is needed has, in a split bundle, nothing but a default: what its names are
+ * is not known before it runs. Node knows them, so they are asked for here, and written down.
+ */
+const namesAsNodeHasThem = {
+  name: 'names-as-node-has-them',
+  setup(on) {
+    on.onResolve({ filter: /^[^./]/ }, async ({ path, kind, resolveDir }) => {
+      if (kind !== 'dynamic-import' || path.startsWith('node:') || /[\\/]node_modules[\\/]/.test(resolveDir))
+        return undefined;
+      const { 'module.exports': isCommonJs, default: _, ...names } = await import(path);
+      return isCommonJs === undefined ? undefined : { path, namespace: 'named', pluginData: { resolveDir, names } };
+    });
+    on.onLoad({ filter: /.*/, namespace: 'named' }, ({ path, pluginData: { resolveDir, names } }) => {
+      const valid = Object.keys(names).filter((name) => /^[\w$]+$/.test(name));
+      return { contents: `export { ${valid.join(', ')} } from ${JSON.stringify(path)};`, resolveDir };
+    });
+  },
+};
+
 /** @param {Record<string, string>} entries source by name of the output, without ending */
 async function bundle(entries, outdir, splitting) {
   const { metafile } = await build({
@@ -80,7 +100,7 @@ async function bundle(entries, outdir, splitting) {
     minify: true,
     legalComments: 'none',
     banner: { js: BANNER },
-    plugins: [leftOut, builtinsAsTheyAre],
+    plugins: [leftOut, builtinsAsTheyAre, namesAsNodeHasThem],
     metafile: true,
     logLevel: 'warning',
   });
@@ -122,10 +142,14 @@ function licencesOf(inputs) {
   );
   const parts = [...folders].sort().map((folder) => {
     const { name, version, license } = JSON.parse(readFileSync(join(ROOT, folder, 'package.json'), 'utf8'));
-    // A folder may be called that, too: a module about licences.
     const texts = readdirSync(join(ROOT, folder), { withFileTypes: true })
-      .filter((entry) => entry.isFile() && /^(licen[cs]e|notice|copying)/i.test(entry.name))
-      .map(({ name }) => name)
+      .filter(({ name: file }) => /^(licen[cs]e|notice|copying)/i.test(file))
+      // Some have a folder of them.
+      .flatMap((entry) =>
+        entry.isFile()
+          ? [entry.name]
+          : readdirSync(join(ROOT, folder, entry.name)).map((file) => join(entry.name, file)),
+      )
       .sort()
       .map((file) => readFileSync(join(ROOT, folder, file), 'utf8').trim());
     return [`${name} ${version} (${license ?? 'see below'})`, ...texts].join('\n\n');

@@ -20,6 +20,8 @@ export interface Answer {
 export interface Ground {
   readonly dns: { readonly address: string; readonly port: number };
   readonly httpPort: number;
+  /** Words before its command lines, where its user sits at another computer. */
+  readonly through?: readonly string[];
 }
 
 /** An organism in a folder, looked at as its user does. */
@@ -46,7 +48,7 @@ export interface Garden extends Plot {
 }
 
 /** An organism whose genome is in a folder. */
-export function plotIn(folder: string, { dns, httpPort }: Ground): Plot {
+export function plotIn(folder: string, { dns, httpPort, through = [] }: Ground): Plot {
   const home = join(folder, '.cell');
   const resolver = new Resolver({ timeout: 1_000, tries: 2 });
   resolver.setServers([`${dns.address}:${dns.port}`]);
@@ -57,7 +59,8 @@ export function plotIn(folder: string, { dns, httpPort }: Ground): Plot {
     cell: (...args) =>
       new Promise((resolve) => {
         const env = { ...process.env, NO_COLOR: '1' };
-        const child = spawn(process.execPath, [join(ROOT, 'bin/cell.js'), ...args], {
+        const [program = '', ...words] = [...through, process.execPath, join(ROOT, 'bin/cell.js'), ...args];
+        const child = spawn(program, words, {
           cwd: folder,
           env,
           stdio: ['ignore', 'pipe', 'pipe'],

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { plugin } from './plugin.ts';
+import { rented } from './rented.ts';
 
 const run = promisify(execFile);
 const ROOT = dirname(dirname(import.meta.dirname));
@@ -162,3 +163,4 @@ describe('the installed command', () => {
 });
 
 plugin(() => join(folder, 'prefix/lib/node_modules/cell'));
+rented(() => ({ command: join(folder, 'prefix/bin/cell'), env }));
