@@ -20,6 +20,7 @@ import { credentialsOf, engineOf, genomeOf, type Here, lineageOf, say } from './
 import type { Cell, Lineage } from './model.ts';
 import { removeStrays, strays, unasked } from './sweep.ts';
 import { syncEverybody } from './sync.ts';
+import { allTools, provide, saying } from './tools.ts';
 import { unmake } from './unmake.ts';
 
 export interface Destroyed {
@@ -97,6 +98,7 @@ async function destroyBody(here: Here, genome: Genome, lineage: Lineage, cell: C
       if (sealed === null) continue;
       const portable = JSON.parse((await unseal(here.home, sealed)).toString('utf8'));
       if (portable === null) continue;
+      if (portable.engine === 'pulumi') await provide(allTools(genome), saying(here.log));
       await (await engineOf(here, portable.engine, genome)).import(stack, portable);
       break;
     }

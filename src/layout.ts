@@ -31,6 +31,8 @@ export interface Layout {
   readonly ingressFile: string;
   /** Caddy, where the cell sets up its ingress itself; null where the machine comes with one. */
   readonly caddy: CaddyPlaces | null;
+  /** Engines of stacks, and their plugins, that came with an imprint: links into the store. */
+  readonly engines: string;
   /** What the ingress serves at /.well-known/cell/where.json, and functions read at $CELL_WHERE. */
   readonly whereFile: string;
   /**
@@ -76,6 +78,7 @@ export function layout(root: string): Layout {
     functions: at('srv/cell'),
     environments: at('etc/cell/env'),
     runtime: at('opt/cell/runtime'),
+    engines: at('opt/cell/engines'),
     cronFile: at('etc/cron.d/cell'),
     units: at('etc/systemd/system'),
     cgroups: [at('sys/fs/cgroup/system.slice'), at('sys/fs/cgroup/unified/system.slice')],

@@ -18,6 +18,7 @@ import type { Birth } from './model.ts';
 import { receiver } from './receive.ts';
 import type { Absorber, Donor, Mitosis, Parent, Stem } from './saga.ts';
 import { securityOf } from './security.ts';
+import { provideFor, saying } from './tools.ts';
 import { direct, hush } from './traffic.ts';
 import { unmake } from './unmake.ts';
 import { speak } from './voice.ts';
@@ -92,7 +93,10 @@ export async function parentOf(
       // A birth opens a door, a burial closes one.
       await letIn(here);
     },
-    engine: (plan) => engineOf(here, plan.engine, genome),
+    async engine(plan) {
+      await provideFor(plan, saying(here.log));
+      return engineOf(here, plan.engine, genome);
+    },
     unmake: (birth) => unmake(here, genome, birth),
     credentials: () => credentialsOf(here),
     endow: async (taker) => endowFrom(here, genome, taker),

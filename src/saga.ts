@@ -79,7 +79,8 @@ export interface Parent {
   readonly alive: Alive;
   lineage(): Promise<Lineage>;
   say(deed: Deed, files?: Readonly<Record<string, Uint8Array>>): Promise<void>;
-  engine(plan: Pick<StackPlan, 'engine'>): Promise<Engine>;
+  /** What the engine needs is fetched where this computer lacks it. */
+  engine(plan: Pick<StackPlan, 'engine' | 'resources'>): Promise<Engine>;
   /** Destroys the machine of a birth, by its stack and by its tags. */
   unmake(birth: BirthId): Promise<void>;
   /** A connection to the child, opened with the imprint key and kept for the saga. */

@@ -4,6 +4,7 @@
  *   cli      the bundled CLI (bin, dist, manifest); always needed
  *   runtime  the Node that runs it; left out where the machine has one that fits
  *   packages Debian packages that its image lacks (packages.ts)
+ *   engine   the Pulumi CLI or a plugin of it, for a cell whose stacks need them (tools.ts)
  *
  * An artefact is a folder `store/<sha256>/`, whose name is the hash of the listing of its files. It is sent as one tar
  * stream, only where it is missing, unpacked beside its place, checked file by file with `sha256sum` on the machine
@@ -12,7 +13,7 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { lstat, readdir } from 'node:fs/promises';
+import { lstat, readdir, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -26,7 +27,7 @@ import { type Remote, remoteFailure } from './ssh.ts';
 export const OLDEST_NODE: readonly [number, number] = [22, 18];
 
 export interface Artefact {
-  readonly kind: 'cli' | 'runtime' | 'packages';
+  readonly kind: 'cli' | 'runtime' | 'packages' | 'engine';
   /** sha256 (hex) of the listing: one line `<sha256>  <path>` a file, sorted by path. */
   readonly hash: string;
   readonly folder: string;
@@ -102,9 +103,15 @@ export async function cliArtefact(): Promise<Artefact> {
   }
 }
 
+/** One program, as what is sent to machines: the folder that it lies in, wherever a link leads, and it alone. */
+export async function programArtefact(kind: 'engine' | 'runtime', path: string): Promise<Artefact> {
+  const file = await realpath(path);
+  return folderArtefact(kind, dirname(file), [basename(file)]);
+}
+
 /** The Node this process runs on. */
 export async function runtimeArtefact(): Promise<Artefact> {
-  return folderArtefact('runtime', dirname(process.execPath), [basename(process.execPath)]);
+  return programArtefact('runtime', process.execPath);
 }
 
 const PROBE = `printf 'os=%s\\narch=%s\\n' "$(uname -s)" "$(uname -m)"

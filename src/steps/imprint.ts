@@ -1,5 +1,5 @@
 /** Steps 3 and 5 of mitosis: a blank machine becomes a cell, and the organism hears of it. */
-import { basename } from 'node:path';
+import type { ToolName } from '../../stacks/tools.ts';
 import {
   type Artefact,
   cliArtefact,
@@ -28,6 +28,7 @@ import { PACKAGES_TIMEOUT_MS } from '../limits.ts';
 import { uniqueName } from '../memory/names.ts';
 import type { Birth } from '../model.ts';
 import type { Inheritance, Mitosis, Parent, Stem } from '../saga.ts';
+import { allTools, keepTools, runtimeFor, saying, toolsFor, toolsOn } from '../tools.ts';
 import { bodyPlan, exportBody } from './body.ts';
 import { endowment } from './endow.ts';
 
@@ -44,6 +45,7 @@ export interface Furnished {
 
 /** Everything of an imprint that is the same for every cell. What is there already is not sent. */
 export async function furnish(parent: Parent, saga: Mitosis | Stem): Promise<Furnished> {
+  const onFetch = saying(parent.log);
   // Read while the machine boots and is asked: an operating system seldom has a Node that fits, and it is large.
   const reading = saga.reach !== null && layout(saga.reach.root).system ? runtimeArtefact() : null;
   reading?.catch(() => undefined);
@@ -66,7 +68,8 @@ export async function furnish(parent: Parent, saga: Mitosis | Stem): Promise<Fur
     });
   }
   const cli = await cliReading;
-  const runtime = nodeFits(facts.node) ? null : await (reading ?? runtimeArtefact());
+  const runtime = nodeFits(facts.node) ? null : await runtimeFor(facts, onFetch, reading);
+  const tools = await toolsOn(facts, neededTools(parent, saga), onFetch);
   let bytes = 0;
   const bring = async (item: Artefact): Promise<void> => {
     bytes += await send(
@@ -78,8 +81,17 @@ export async function furnish(parent: Parent, saga: Mitosis | Stem): Promise<Fur
     );
   };
   for (const item of runtime === null ? [cli] : [runtime, cli]) await bring(item);
+  for (const { artefact } of tools) await bring(artefact);
+  if (tools.length > 0) await remote.must(keepTools(tools));
   if (packages !== null) await bringPackages(parent, saga, remote, packages, bring);
   return { remote, cli, runtime, bytes, bootMs };
+}
+
+/** What the cell's stacks will need; a machine that waits for its functions may need anything. */
+function neededTools(parent: Parent, saga: Mitosis | Stem): readonly ToolName[] {
+  if (saga.kind === 'stem') return allTools(parent.genome);
+  const portion = { functions: saga.functions, tokens: saga.budget };
+  return toolsFor(parent.genome, portion, parent.donor.runs ? null : saga.cloud);
 }
 
 /** Found on PATH where there are no packages to ask. */
@@ -112,7 +124,7 @@ async function bringPackages(
 export async function imprint(parent: Parent, saga: Mitosis): Promise<void> {
   const { remote, cli, runtime, bytes, bootMs } = await furnish(parent, saga);
   Object.assign(saga.figures, { imprintBytes: bytes, bootMs });
-  const node = runtime === null ? null : { hash: runtime.hash, file: basename(process.execPath) };
+  const node = runtime === null ? null : { hash: runtime.hash, file: runtime.files[0]?.path ?? 'node' };
   await installShim(remote, shim(cli.hash, node), node);
 
   const lineage = await parent.lineage();

@@ -55,7 +55,7 @@ export class PulumiEngine implements Engine {
     const program = await programOf(plan, bindings);
     const secrets = Object.values(bindings.secrets ?? {});
     const look = async (workspace: PulumiWorkspace) => {
-      workspace.providers = demanded(plan.resources, this.setup.credentials);
+      workspace.use(demanded(plan.resources, this.setup.credentials));
       const outputs = workspace.exists() ? outputsIn(await workspace.export(true)) : {};
       const result = await this.call(workspace, program, 'preview', secrets, (stack, options) =>
         stack.preview(options),
@@ -77,7 +77,7 @@ export class PulumiEngine implements Engine {
     const program = await programOf(plan, bindings);
     const secrets = Object.values(bindings.secrets ?? {});
     return this.changing(plan.name, async (workspace, lost) => {
-      workspace.providers = demanded(plan.resources, this.setup.credentials);
+      workspace.use(demanded(plan.resources, this.setup.credentials));
       const result = await this.call(
         workspace,
         program,
@@ -93,7 +93,7 @@ export class PulumiEngine implements Engine {
   async destroy(stack: string): Promise<StackResult> {
     if (!existsSync(this.workspace(stack).home.folder)) return NOTHING;
     return this.changing(stack, async (workspace, lost) => {
-      workspace.providers = demanded(workspace.known(), this.setup.credentials);
+      workspace.use(demanded(workspace.known(), this.setup.credentials));
       const secrets = workspace.exists() ? secretsIn(await workspace.export(true)) : [];
       const result = workspace.exists()
         ? await this.call(
@@ -101,7 +101,7 @@ export class PulumiEngine implements Engine {
             undefined,
             'destroy',
             secrets,
-            (one, options) => one.destroy({ ...options, refresh: workspace.providers.length > 0 }),
+            (one, options) => one.destroy({ ...options, refresh: workspace.usesPlugins }),
             lost,
           )
         : NOTHING;
@@ -113,7 +113,7 @@ export class PulumiEngine implements Engine {
   async refresh(stack: string): Promise<StackResult> {
     if (!this.workspace(stack).exists()) return NOTHING;
     return this.changing(stack, async (workspace, lost) => {
-      workspace.providers = demanded(workspace.known(), this.setup.credentials);
+      workspace.use(demanded(workspace.known(), this.setup.credentials));
       const exported = await workspace.export(true);
       const before = outputsIn(exported);
       const secrets = secretsIn(exported);

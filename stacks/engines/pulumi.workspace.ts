@@ -15,6 +15,7 @@ import { passphraseOf, type StackHome, writeDurably } from './home.ts';
 import type { EngineSetup } from './index.ts';
 import { commandOf } from './pulumi.command.ts';
 import { environmentOf, type Provider } from './pulumi.credentials.ts';
+import { pluginFolders } from './pulumi.plugins.ts';
 
 const PROJECT = 'cell';
 
@@ -41,14 +42,25 @@ export class PulumiWorkspace {
   readonly home: StackHome;
   private readonly cli: string;
   private readonly setup: EngineSetup;
-  /** Providers of Pulumi's packages that the next call of the CLI starts. */
-  providers: readonly Provider[] = [];
+  /** Providers of Pulumi's packages that the next call of the CLI starts, and the folders of their plugins. */
+  private providers: readonly Provider[] = [];
+  private plugins: readonly string[] = [];
 
   constructor(stack: string, home: StackHome, cli: string, setup: EngineSetup) {
     this.stack = stack;
     this.home = home;
     this.cli = cli;
     this.setup = setup;
+  }
+
+  /** The next calls start these. Throws CellError ENGINE_MISSING where the plugin of one is not here. */
+  use(providers: readonly Provider[]): void {
+    this.plugins = pluginFolders(providers);
+    this.providers = providers;
+  }
+
+  get usesPlugins(): boolean {
+    return this.providers.length > 0;
   }
 
   get stateFolder(): string {
@@ -141,7 +153,7 @@ export class PulumiWorkspace {
       PULUMI_SKIP_UPDATE_CHECK: 'true',
       PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: 'true',
       PULUMI_DISABLE_CHECKPOINT_BACKUPS: 'true',
-      PATH: [join(packageRoot(), 'bin'), process.env.PATH ?? ''].join(delimiter),
+      PATH: [join(packageRoot(), 'bin'), ...this.plugins, process.env.PATH ?? ''].join(delimiter),
       CELL_NODE: process.execPath,
       CELL_CREDENTIALS: JSON.stringify(this.setup.credentials),
       CELL_HANDLERS: this.setup.handlers ?? '',

@@ -7,7 +7,8 @@ set -eu
 
 version=v3.253.0
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-folder=${CELL_CACHE:-$HOME/.cache/cell}/pulumi/$version
+# CELL_PULUMI_OUT: another folder, and with it GOOS and GOARCH of another platform.
+folder=${CELL_PULUMI_OUT:-${CELL_CACHE:-$HOME/.cache/cell}/pulumi/$version}
 [ -x "$folder/pulumi" ] && exit 0
 
 command -v go >/dev/null || { echo "tools/pulumi/build.sh: there is no go on PATH" >&2; exit 1; }
@@ -24,5 +25,5 @@ cd "$here"
 CGO_ENABLED=0 go build -mod=readonly -trimpath \
   -ldflags "-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=$version" \
   -o "$draft" github.com/pulumi/pulumi/pkg/v3/cmd/pulumi
-"$draft" version >/dev/null
+[ -n "${GOOS:-}${GOARCH:-}" ] || "$draft" version >/dev/null
 mv -f "$draft" "$folder/pulumi"

@@ -1,0 +1,128 @@
+/**
+ * The programs that stacks of clouds need beside this one: the Pulumi CLI, and a plugin for each of its packages. Which of
+ * them a stack needs, in which version, where their makers offer them for a platform, and how large they are. Pure.
+ */
+import { PULUMI_VERSION } from './engines/pulumi.find.ts';
+import { type PackageName, packageOf } from './packages.ts';
+import type { StackPlan } from './stack.ts';
+
+export type ToolName = 'pulumi' | PackageName;
+
+export interface Platform {
+  readonly os: 'linux' | 'darwin';
+  readonly arch: 'x64' | 'arm64';
+}
+
+export interface Tool {
+  readonly name: ToolName;
+  /** Without a `v`. */
+  readonly version: string;
+  /** What the program is called. */
+  readonly file: string;
+  /** On disk, in MB, as it was seen; null where nobody has measured it. */
+  readonly disk: number | null;
+}
+
+const DISK: Readonly<Partial<Record<ToolName, number>>> = { pulumi: 113, digitalocean: 54, linode: 87 };
+
+/** MB that an `up` takes at most while it runs, the CLI and a plugin together (seen with DigitalOcean's and Linode's). */
+export const DIVISION_MB = 350;
+
+const OSES: Readonly<Record<string, Platform['os']>> = { linux: 'linux', darwin: 'darwin' };
+const ARCHES: Readonly<Record<string, Platform['arch']>> = {
+  ...{ x64: 'x64', x86_64: 'x64', amd64: 'x64' },
+  ...{ arm64: 'arm64', aarch64: 'arm64' },
+};
+const own = <T>(of: Readonly<Record<string, T>>, key: string): T | undefined =>
+  Object.hasOwn(of, key) ? of[key] : undefined;
+
+/** As `uname -s` and `uname -m` say it, or Node; null for one that nothing is offered for. */
+export function platformOf(os: string, arch: string): Platform | null {
+  const [known, on] = [own(OSES, os.toLowerCase()), own(ARCHES, arch.toLowerCase())];
+  return known === undefined || on === undefined ? null : { os: known, arch: on };
+}
+
+export const isSame = (one: Platform | null, other: Platform | null): boolean =>
+  one !== null && other !== null && one.os === other.os && one.arch === other.arch;
+
+export const shown = ({ os, arch }: Platform): string => `${os}-${arch}`;
+
+export function toolOf(name: ToolName): Tool {
+  const file = name === 'pulumi' ? 'pulumi' : `pulumi-resource-${name}`;
+  const version = name === 'pulumi' ? PULUMI_VERSION.slice(1) : packageOf(name)?.version;
+  if (version === undefined) throw new Error(`there is no tool ${name}`);
+  return { name, version, file, disk: DISK[name] ?? null };
+}
+
+/** What stacks need: nothing where the embedded engine runs them all, else the CLI and the plugins of their resources. */
+export function toolsOf(plans: readonly Pick<StackPlan, 'engine' | 'resources'>[]): readonly ToolName[] {
+  const clouded = plans.filter(({ engine }) => engine === 'pulumi');
+  if (clouded.length === 0) return [];
+  const packages = clouded.flatMap(({ resources }) => resources.map(({ type }) => type.split(':')[0] ?? ''));
+  const plugins = [...new Set(packages)].filter((name): name is PackageName => packageOf(name) !== null);
+  return ['pulumi', ...plugins.sort()];
+}
+
+export interface Archive {
+  readonly url: string;
+  /** A list of lines `<sha256>  <file>`, which has the archive's. */
+  readonly sums: string;
+  /** The program's path in it. */
+  readonly member: string;
+}
+
+const RELEASES = 'https://get.pulumi.com';
+const SOURCES = 'https://github.com';
+
+/** Where Pulumi offers a tool. `mirror`: a server that has the same files at the same paths. */
+export function archiveOf(name: ToolName, { os, arch }: Platform, mirror?: string): Archive {
+  const { version, file } = toolOf(name);
+  const releases = `${mirror ?? RELEASES}/releases`;
+  if (name === 'pulumi') {
+    return {
+      url: `${releases}/sdk/pulumi-v${version}-${os}-${arch}.tar.gz`,
+      sums: `${releases}/sdk/pulumi-${version}-checksums.txt`,
+      member: 'pulumi/pulumi',
+    };
+  }
+  const theirs = arch === 'x64' ? 'amd64' : arch;
+  return {
+    url: `${releases}/plugins/${file}-v${version}-${os}-${theirs}.tar.gz`,
+    sums: `${mirror ?? SOURCES}/pulumi/pulumi-${name}/releases/download/v${version}/pulumi-${name}_${version}_checksums.txt`,
+    member: file,
+  };
+}
+
+/** The checksum of a file in such a list, or null. */
+export function sumIn(list: string, url: string): string | null {
+  const file = url.split('/').at(-1);
+  for (const line of list.split('\n')) {
+    const [, sum, name] = /^([0-9a-f]{64})[ \t]+\*?(\S+)\s*$/i.exec(line) ?? [];
+    if (sum !== undefined && name === file) return sum.toLowerCase();
+  }
+  return null;
+}
+
+/** The Node that cells get: the one that package.json pins, for platforms other than this computer's from npm. */
+export const NODE_VERSION = '24.21.0';
+
+/** By platform: what npm calls it, and what its package hashes to. */
+const RUNTIMES: Readonly<Record<string, string>> = {
+  'linux-x64': 'sha512-3nULszZ5X0fciYpG0t6TrdApJzAn8+FlINP6OiMX7V8HrvpATPN936U1LlReOJriLRa4e8yEqQBYCnLyPNAs7Q==',
+  'linux-arm64': 'sha512-FpJRPEz2OvvTLfjIOlNGFY9JLPMKgl5m+d4oGYBLg24kJ1mmvN1Zl/HPJgF4HDaJ51ISev1l1cRZ/DM+keXW5g==',
+};
+
+export interface NpmPackage {
+  readonly name: string;
+  readonly version: string;
+  /** As npm writes it: `sha512-…`. */
+  readonly integrity: string;
+  readonly member: string;
+}
+
+/** The package that brings a platform's Node; null where cells are not run on it. */
+export function runtimeOf(platform: Platform): NpmPackage | null {
+  const integrity = own(RUNTIMES, shown(platform));
+  if (integrity === undefined) return null;
+  return { name: `node-${shown(platform)}`, version: NODE_VERSION, integrity, member: 'package/bin/node' };
+}
