@@ -17,6 +17,8 @@ export type PublicKey = string;
 /** Where a machine is reached. `root` prefixes every path there: '' on an operating system, a folder on `local`. */
 export interface Reach {
   readonly address: string;
+  /** Its IPv6 address besides, where its cloud gives one: said in DNS beside the other. */
+  readonly address6?: string;
   readonly sshPort: number;
   readonly user: string;
   readonly root: string;

@@ -8,6 +8,7 @@ import { genomeFiles, genomeHash } from '../genome/bundle.ts';
 import { compile, firstCell } from '../genome/compile.ts';
 import type { Genome } from '../genome/schema.ts';
 import { formatMoney } from '../genome/units.ts';
+import { boundAddresses } from '../stacks/address.ts';
 import type { Change } from '../stacks/engines/engine.ts';
 import { computeProvider } from '../stacks/machines/index.ts';
 import { dnsProvider } from '../stacks/records/index.ts';
@@ -20,6 +21,8 @@ import type { Mitosis } from './saga.ts';
 
 /** Of TEST-NET-1 (RFC 5737): stands for the machine's address while there is none. */
 const DOCUMENTATION_ADDRESS = '192.0.2.1';
+/** The same of IPv6 (RFC 3849). */
+const DOCUMENTATION_ADDRESS6 = '2001:db8::1';
 
 export interface StackChanges {
   readonly stack: string;
@@ -91,12 +94,14 @@ async function firstStacks(home: string, genome: Genome, grown: Here | null): Pr
   const begun = (await grown?.journal.open())?.find((saga) => saga.kind === 'divide') as Mitosis | undefined;
   const first = firstCell(genome);
   const who = grown === null ? first : { ...first, parent: grown.identity.id };
+  const cloud = genome.clouds[who.cloud];
+  const six = cloud !== undefined && computeProvider(cloud.provider).six?.(cloud) === true;
   // A preview checks inputs as `up` does, so they have to be real: these keys and this address are for nothing else.
   const bindings = {
     values: {
       ...Object.assign({}, ...dnsOf(genome).map(({ gene }) => dnsProvider(gene.provider).samples ?? {})),
       imprintKey: (begun?.imprintKey ?? keyPair()).publicKey,
-      address: DOCUMENTATION_ADDRESS,
+      ...boundAddresses({ address: DOCUMENTATION_ADDRESS, ...(six ? { address6: DOCUMENTATION_ADDRESS6 } : {}) }),
     },
     secrets: { hostKey: (begun?.firstHostKey ?? keyPair()).privateKey },
   };

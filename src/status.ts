@@ -1,6 +1,7 @@
 /** The organism as this computer sees it: plain data from the lineage and the pulses, and the table made of it. */
 import type { Genome } from '../genome/schema.ts';
 import { formatDuration } from '../genome/units.ts';
+import { addressesOf } from '../stacks/address.ts';
 import { stemsOf } from './decide/slots.ts';
 import type { Frozen, Lineage, Pulse } from './model.ts';
 
@@ -92,7 +93,9 @@ export function statusOf({ lineage, genome, pulses, self, now }: StatusInput): S
   });
   const domains = Object.entries(genome.functions).flatMap(([name, gene]) => {
     if (gene.domain === undefined) return [];
-    const addresses = living.filter((cell) => lineage.homes[name]?.includes(cell.id)).map((cell) => cell.reach.address);
+    const addresses = living
+      .filter((cell) => lineage.homes[name]?.includes(cell.id))
+      .flatMap(({ reach }) => addressesOf(reach));
     return [{ name: gene.domain, function: name, addresses }];
   });
   const quarantined = Object.entries(lineage.quarantined).map(([cell, { why }]) => ({ cell, why }));

@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { compile } from '../genome/compile.ts';
 import type { Genome } from '../genome/schema.ts';
+import { addressesOf, boundAddresses } from '../stacks/address.ts';
 import { parseStackName, stackName, voiceName } from '../stacks/names.ts';
 import { dnsProvider } from '../stacks/records/index.ts';
 import type { StackPlan } from '../stacks/stack.ts';
@@ -14,7 +15,7 @@ import { type Dns, dnsFor, dnsOf, ONLY } from './decide/dns.ts';
 import { readJson, writeAtomic } from './effects/files.ts';
 import { credentialsOf, engineOf, genomeOf, type Here, lineageOf } from './here.ts';
 import { mended } from './mended.ts';
-import type { Cell, FunctionName } from './model.ts';
+import type { Cell, FunctionName, Reach } from './model.ts';
 import { change, hush, trafficOf } from './traffic.ts';
 import { unspeak } from './unmake.ts';
 
@@ -73,7 +74,7 @@ export async function speak(here: Here, coming: readonly FunctionName[] = []): P
   const last = await lastSaid(here, self, lineage.organism);
   let { said } = last;
   const due = plans.flatMap((plan) => {
-    const hash = hashOf(plan, self.reach.address);
+    const hash = hashOf(plan, self.reach);
     return said[plan.name] === hash ? [] : [{ plan, hash }];
   });
   const over = Object.keys(said).filter((name) => !plans.some((plan) => plan.name === name));
@@ -124,9 +125,9 @@ export async function silence(here: Here): Promise<void> {
   await keep(here, {}, genome);
 }
 
-const hashOf = (plan: StackPlan, address: string) =>
+const hashOf = (plan: StackPlan, reach: Reach) =>
   createHash('sha256')
-    .update(JSON.stringify([plan, address]))
+    .update(JSON.stringify([plan, ...addressesOf(reach)]))
     .digest('hex');
 
 /** Does all of them, and `after` each that is done; then throws what the first that failed threw. */
@@ -167,12 +168,11 @@ async function bring(mouth: Mouth, plan: StackPlan, functions: readonly Function
   if (dns === undefined) throw new Error(`a voice speaks at ${place}, which the genome does not have`);
   const provider = dnsProvider(dns.gene.provider);
   const credential = (await credentialsOf(here)).dns?.[place] ?? null;
-  const { address } = self.reach;
   const domains = domainsOf(genome, functions).filter((domain) => isSpokenAt(genome, domain, place));
   const need = { organism: genome.organism, birth: self.birth, zone: dns.zone, domains };
   await provider.clear?.(need, credential);
   const engine = await engineOf(here, plan.engine, genome, place);
-  const values = { address, ...(credential === null ? {} : provider.values?.(credential)) };
+  const values = { ...boundAddresses(self.reach), ...(credential === null ? {} : provider.values?.(credential)) };
   const { changes, outputs } = await mended(
     engine,
     plan.name,
@@ -211,5 +211,5 @@ async function untilGone(mouth: Mouth, place: string | undefined, domains: reado
   const credential = (await credentialsOf(here)).dns?.[place ?? ''];
   if (dns === undefined || credential === undefined) return;
   const left = published.filter((domain) => !domains.includes(domain) && isSpokenAt(genome, domain, dns.name));
-  if (left.length > 0) await dnsProvider(dns.gene.provider).gone?.(left, [self.reach.address], credential);
+  if (left.length > 0) await dnsProvider(dns.gene.provider).gone?.(left, addressesOf(self.reach), credential);
 }

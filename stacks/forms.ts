@@ -9,7 +9,9 @@ type Write = (value: Json) => Json;
 const FORMS: Readonly<Record<string, Write>> = {
   /** Ids are texts, and some providers take those of others as numbers. */
   $number: Number,
-  /** Parts of a text, one after the other. */
+  /** Those that are not empty, in order. */
+  $list: (value) => (value as readonly string[]).filter((part) => part !== '').sort(),
+  /** Parts of a text, one after the other; lists with commas. */
   $text: (value) => (value as readonly Json[]).map(String).join(''),
   /** The type of the record that says an address. */
   $recordType: (value) => (isIPv6(String(value)) ? 'AAAA' : 'A'),

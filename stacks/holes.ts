@@ -50,12 +50,13 @@ export function holesIn(value: Json): readonly Hole[] {
  */
 export function declared(plan: StackPlan, bindings: Bindings): readonly Declared[] {
   const byName = new Map<string, ResourceSpec>();
-  for (const spec of plan.resources) {
+  const resources = plan.resources.filter(({ when }) => when === undefined || isSaid(bindings, when));
+  for (const spec of resources) {
     if (byName.has(spec.name)) throw refuse(plan, spec.name, `two resources are called ${spec.name}`);
     byName.set(spec.name, spec);
   }
   const taken = new Map<string, Set<string>>();
-  for (const spec of plan.resources) {
+  for (const spec of resources) {
     if (spec.provider !== undefined && !isProvider(byName.get(spec.provider)?.type)) {
       throw refuse(plan, spec.name, `nothing in the stack is the provider ${spec.provider}`);
     }
@@ -79,6 +80,11 @@ export function declared(plan: StackPlan, bindings: Bindings): readonly Declared
   return sorted(plan, byName).map((spec) => ({ ...spec, taken: [...(taken.get(spec.name) ?? [])] }));
 }
 
+/** What there is none of is an empty text. */
+function isSaid({ values }: Bindings, name: string): boolean {
+  return values !== undefined && Object.hasOwn(values, name) && values[name] !== '';
+}
+
 /** Depth first in the plan's own order, so that plans without references keep it. */
 function sorted(plan: StackPlan, byName: ReadonlyMap<string, ResourceSpec>): readonly ResourceSpec[] {
   const order: ResourceSpec[] = [];
@@ -93,7 +99,7 @@ function sorted(plan: StackPlan, byName: ReadonlyMap<string, ResourceSpec>): rea
     seen.set(spec.name, 'done');
     order.push(spec);
   };
-  for (const spec of plan.resources) visit(spec);
+  for (const spec of byName.values()) visit(spec);
   return order;
 }
 

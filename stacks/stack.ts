@@ -18,6 +18,8 @@ export interface ResourceSpec {
   readonly after?: readonly string[];
   /** Inputs that count when it is made and never again: what they say later changes nothing. */
   readonly once?: readonly string[];
+  /** A value of the bindings without which there is no such resource. */
+  readonly when?: string;
 }
 
 /** What a stack gives, by the names of its resources. */

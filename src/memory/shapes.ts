@@ -44,7 +44,7 @@ const listOf = (check: Check, max: number): Check => {
 };
 
 /** An object with exactly these fields. */
-export function shape(fields: Readonly<Record<string, Check>>): Check {
+export function shape(fields: Readonly<Record<string, Check>>, optional: Readonly<Record<string, Check>> = {}): Check {
   const names = Object.keys(fields);
   return (value) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'an object';
@@ -53,8 +53,14 @@ export function shape(fields: Readonly<Record<string, Check>>): Check {
       const wrong = fields[name]?.((value as Record<string, unknown>)[name]) ?? null;
       if (wrong !== null) return `${name}: ${wrong}`;
     }
-    const extra = Object.keys(value).find((name) => !Object.hasOwn(fields, name));
-    return extra === undefined ? null : `no field ${JSON.stringify(extra.slice(0, 40))}`;
+    for (const [name, item] of Object.entries(value)) {
+      if (Object.hasOwn(fields, name)) continue;
+      const check = Object.hasOwn(optional, name) ? optional[name] : undefined;
+      if (check === undefined) return `no field ${JSON.stringify(name.slice(0, 40))}`;
+      const wrong = check(item);
+      if (wrong !== null) return `${name}: ${wrong}`;
+    }
+    return null;
   };
 }
 
@@ -87,13 +93,16 @@ const key: Check = (value) => (isPublicKey(value) ? null : 'an Ed25519 public ke
 const why = text(400);
 const mode = ['delegate', 'replicate'] as const;
 
-const reach = shape({
-  address: matches(/^[A-Za-z0-9._:%-]{1,255}$/, 'an address'),
-  sshPort: integer(1, 65_535),
-  user: matches(/^[a-z_][a-z0-9_-]{0,31}$/, 'the name of a user'),
-  root: text(4096),
-  httpPort: integer(0, 65_535),
-});
+const reach = shape(
+  {
+    address: matches(/^[A-Za-z0-9._:%-]{1,255}$/, 'an address'),
+    sshPort: integer(1, 65_535),
+    user: matches(/^[a-z_][a-z0-9_-]{0,31}$/, 'the name of a user'),
+    root: text(4096),
+    httpPort: integer(0, 65_535),
+  },
+  { address6: matches(/^[0-9a-f:.]{2,45}$/, 'an IPv6 address') },
+);
 const childShape = shape({
   birth,
   id,

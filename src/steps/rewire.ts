@@ -1,6 +1,7 @@
 /** Steps 8 to 10 of mitosis: the world is told, the door is closed, the old way is given up. */
 import { isIPv6 } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { addressesOf } from '../../stacks/address.ts';
 import { dnsProvider } from '../../stacks/records/index.ts';
 import { dnsFor, longestTtl } from '../decide/dns.ts';
 import { encrypt } from '../effects/vault.ts';
@@ -16,7 +17,7 @@ export async function rewire(parent: Parent, saga: Mitosis): Promise<void> {
   const child = childOf(saga);
   await hand(await parent.reachChild(saga), 'speak', {});
   const names = saga.functions.flatMap((name) => parent.genome.functions[name]?.domain ?? []);
-  await seenInDns(parent, names, child.reach.address);
+  for (const address of addressesOf(child.reach)) await seenInDns(parent, names, address);
   await parent.donor.speak(saga.functions);
 }
 

@@ -16,6 +16,7 @@ interface Instance {
   readonly instanceId?: string;
   readonly instanceState?: { readonly name?: string };
   readonly ipAddress?: string;
+  readonly ipv6Address?: string;
   readonly tagSet?: { readonly item?: Xml };
 }
 
@@ -76,12 +77,13 @@ async function removeGroups(birth: string, credential: Json, patience: Patience)
 }
 
 function machineOf(instance: Instance): TaggedMachine {
-  const { instanceId = '', instanceState, ipAddress } = instance;
+  const { instanceId = '', instanceState, ipAddress, ipv6Address } = instance;
   return {
     id: instanceId,
     birth: tagOf(instance, BIRTH_TAG) ?? instanceId,
     parent: tagOf(instance, PARENT_TAG) ?? '',
     address: ipAddress ?? null,
+    address6: ipv6Address,
     running: instanceState?.name === 'running' || instanceState?.name === 'pending',
   };
 }

@@ -63,7 +63,8 @@ export const awsCompute: ComputeProvider = {
     ];
   },
 
-  reach: (outputs) => reachAt(outputs, 'publicIp'),
+  six: (gene) => geneFor('aws', gene).network?.ipv6 === true,
+  reach: (outputs) => reachAt(outputs, 'publicIp', 'ipv6Addresses'),
 
   monthly: (gene) => priceOf(geneFor('aws', gene), VOLUME),
 
@@ -90,7 +91,7 @@ export const awsCompute: ComputeProvider = {
   },
 
   lost: {
-    reach: ({ address }) => reachOf(address),
+    reach: ({ address, address6 }) => reachOf(address, address6),
     async clear(who, credential) {
       const { clearInstance } = await import('./aws.api.ts');
       await clearInstance(who, credential);

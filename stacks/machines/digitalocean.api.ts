@@ -12,17 +12,23 @@ const NAME = 'DigitalOcean';
 const USUAL = 'https://api.digitalocean.com';
 const PAGE = 200;
 
+interface Network {
+  readonly ip_address: string;
+  readonly type: string;
+}
 interface Droplet {
   readonly id: number;
   readonly name: string;
   readonly status: string;
   readonly tags?: readonly string[];
-  readonly networks?: { readonly v4?: readonly { readonly ip_address: string; readonly type: string }[] };
+  readonly networks?: { readonly v4?: readonly Network[]; readonly v6?: readonly Network[] };
 }
 interface Named {
   readonly id: string | number;
   readonly name: string;
 }
+
+const publicOf = (networks: readonly Network[] = []) => networks.find(({ type }) => type === 'public')?.ip_address;
 
 export async function listDroplets(organism: string, credential: Json): Promise<readonly TaggedMachine[]> {
   const tag = flat({ key: 'organism', value: organism }, TAG_RULES);
@@ -35,7 +41,8 @@ export async function listDroplets(organism: string, credential: Json): Promise<
     id: String(id),
     birth: flatValue(tags, 'birth') ?? name,
     parent: flatValue(tags, 'parent') ?? '',
-    address: networks?.v4?.find(({ type }) => type === 'public')?.ip_address ?? null,
+    address: publicOf(networks?.v4) ?? null,
+    address6: publicOf(networks?.v6),
     running: status === 'active' || status === 'new',
   }));
 }

@@ -60,7 +60,8 @@ export const digitaloceanCompute: ComputeProvider = {
     ];
   },
 
-  reach: (outputs) => reachAt(outputs, 'ipv4Address'),
+  six: () => true,
+  reach: (outputs) => reachAt(outputs, 'ipv4Address', 'ipv6Address'),
 
   monthly: (gene) => priceOf(geneFor('digitalocean', gene)),
 
@@ -83,7 +84,7 @@ export const digitaloceanCompute: ComputeProvider = {
   },
 
   lost: {
-    reach: ({ address }) => reachOf(address),
+    reach: ({ address, address6 }) => reachOf(address, address6),
     async clear(who, credential) {
       const { clearDroplet } = await import('./digitalocean.api.ts');
       await clearDroplet(who, credential);

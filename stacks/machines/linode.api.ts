@@ -21,6 +21,7 @@ interface Instance {
   readonly status: string;
   readonly tags?: readonly string[];
   readonly ipv4?: readonly string[];
+  readonly ipv6?: string | null;
 }
 interface Tagged {
   readonly id: number;
@@ -32,11 +33,12 @@ export async function listInstances(organism: string, credential: Json): Promise
   const instances = await all<Instance>(client(credential), '/linode/instances');
   return instances
     .filter(({ tags }) => tags?.includes(tag) === true)
-    .map(({ id, label, status, tags = [], ipv4 }) => ({
+    .map(({ id, label, status, tags = [], ipv4, ipv6 }) => ({
       id: String(id),
       birth: flatValue(tags, 'birth') ?? label,
       parent: flatValue(tags, 'parent') ?? '',
       address: ipv4?.find((address) => !PRIVATE.test(address)) ?? null,
+      address6: ipv6 ?? undefined,
       running: !OFF.includes(status),
     }));
 }

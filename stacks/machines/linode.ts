@@ -51,7 +51,8 @@ export const linodeCompute: ComputeProvider = {
     ];
   },
 
-  reach: (outputs) => reachAt(outputs, 'ipAddress'),
+  six: () => true,
+  reach: (outputs) => reachAt(outputs, 'ipAddress', 'ipv6'),
 
   monthly: (gene) => priceOf(geneFor('linode', gene)),
 
@@ -74,7 +75,7 @@ export const linodeCompute: ComputeProvider = {
   },
 
   lost: {
-    reach: ({ address }) => reachOf(address),
+    reach: ({ address, address6 }) => reachOf(address, address6),
     async clear(who, credential) {
       const { clearInstance } = await import('./linode.api.ts');
       await clearInstance(who, credential);

@@ -50,6 +50,8 @@ export interface ComputeProvider {
   resources(need: MachineNeed, gene: CloudGene): readonly ResourceSpec[];
   /** Where the machine is reached, from the outputs of its resources. */
   reach(outputs: Outputs): Reach;
+  /** Whether its machines get an IPv6 address besides; none otherwise. */
+  six?(gene: CloudGene): boolean;
   /** The host key that the machine answers with for good, where it is not made with the one it is given. */
   hostKey?(outputs: Outputs): PublicKey;
   /** Cost a month; null where nobody knows. */
@@ -108,5 +110,7 @@ export interface TaggedMachine {
   /** Who made it; empty where `birth` is null. */
   readonly parent: string;
   readonly address: string | null;
+  /** IPv6, where it has one besides. */
+  readonly address6?: string | undefined;
   readonly running: boolean;
 }

@@ -1,7 +1,9 @@
 /** What the providers of rented machines have in common: prices, and where a machine is reached. */
+import { isIPv6 } from 'node:net';
 import type { CloudGene } from '../../genome/schema.ts';
 import { CellError } from '../../src/errors.ts';
 import type { Place, Reach } from '../../src/model.ts';
+import { plainAddress } from '../address.ts';
 import { centsOf, type Priced, tableOf } from '../prices/table.ts';
 import type { Json, Outputs, ResourceSpec } from '../stack.ts';
 import { HTTP_PORT, machineOf, type Price } from './machine.ts';
@@ -33,9 +35,11 @@ export function placeOf({ provider, region }: RentedGene): Place {
 }
 
 /** Root, whatever user the image has: cloud-init.ts. Throws NOT_FOUND while the machine has no address. */
-export function reachOf(address: unknown): Reach {
+export function reachOf(address: unknown, address6?: unknown): Reach {
   if (typeof address === 'string' && address !== '') {
-    return { address, sshPort: SSH_PORT, user: 'root', root: '', httpPort: HTTP_PORT };
+    const own = plainAddress6(address6);
+    const both = own === null ? { address } : { address, address6: own };
+    return { ...both, sshPort: SSH_PORT, user: 'root', root: '', httpPort: HTTP_PORT };
   }
   throw new CellError('NOT_FOUND', 'the machine has no address yet', {
     why: 'its provider says none',
@@ -43,9 +47,17 @@ export function reachOf(address: unknown): Reach {
   });
 }
 
-/** By the output that has the address. */
-export function reachAt(outputs: Outputs, output: string): Reach {
-  return reachOf(machineOf(outputs)[output]);
+/** By the outputs that have the addresses. */
+export function reachAt(outputs: Outputs, output: string, output6: string): Reach {
+  const machine = machineOf(outputs);
+  const six = machine[output6];
+  return reachOf(machine[output], Array.isArray(six) ? six[0] : six);
+}
+
+/** One spelling, without the length of its prefix, which some say with it; null for none. */
+function plainAddress6(said: unknown): string | null {
+  const [address = ''] = typeof said === 'string' ? said.split('/') : [];
+  return isIPv6(address) && !address.includes('%') ? plainAddress(address) : null;
 }
 
 export interface Opened {

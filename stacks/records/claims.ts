@@ -14,7 +14,7 @@
  * - who takes something away asks that the claims be exactly those it has read: an address that another cell has claimed
  *   meanwhile (a machine's address given out again) then stays.
  */
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIPv4 } from 'node:net';
 import {
   type AddressRecord,
   type Condition,
@@ -23,6 +23,7 @@ import {
   type Update,
   type ZoneChange,
 } from '../../src/effects/dns/message.ts';
+import { plainAddress } from '../address.ts';
 import { ownershipName, ownershipText } from './record.ts';
 
 export interface Owner {
@@ -73,11 +74,6 @@ export function claimText(want: Pick<Wanted, 'organism' | 'birth' | 'values'>): 
 
 function indexText(organism: string, name: string): string {
   return `v=cell1 organism=${organism} name=${name}`;
-}
-
-/** One spelling for an address: RFC 5952 for IPv6. */
-export function plainAddress(address: string): string {
-  return isIPv6(address) ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
 }
 
 export function addressType(address: string): 'A' | 'AAAA' {

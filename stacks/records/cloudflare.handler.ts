@@ -3,8 +3,9 @@
  * it. Ours and not a package's, so that a cell with Cloudflare's DNS needs neither Pulumi nor a plugin.
  */
 import { CellError } from '../../src/errors.ts';
+import { plainAddress } from '../address.ts';
 import type { HandlerContext, Inputs, Live, ResourceHandler } from '../handler.ts';
-import { plainAddress } from './claims.ts';
+
 import { cloudflareCredential, held, put, take } from './cloudflare.client.ts';
 import { type Place, placeId, type Said } from './owned.ts';
 import { problemsOf } from './record.inputs.ts';

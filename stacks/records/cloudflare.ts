@@ -4,6 +4,7 @@
  */
 import { geneFor } from '../gene.ts';
 import type { ResourceSpec } from '../stack.ts';
+import { ADDRESSES } from './hosted.ts';
 import type { DnsProvider } from './record.ts';
 
 const TYPE = 'cell:cloudflare:Records';
@@ -24,7 +25,7 @@ export const cloudflareDns: DnsProvider = {
       (domain): ResourceSpec => ({
         type: TYPE,
         name: domain,
-        inputs: { organism, birth, zone, name: domain, values: [{ $value: 'address' }], ttl },
+        inputs: { organism, birth, zone, name: domain, values: ADDRESSES, ttl },
       }),
     );
   },

@@ -1,7 +1,7 @@
 /** The DNS provider `digitalocean`: records of a domain at DigitalOcean, each with an id of its own, through Pulumi. */
 import { geneFor } from '../gene.ts';
 import type { ResourceSpec } from '../stack.ts';
-import { ADDRESS, ADDRESS_TYPE, claimOf, hostedBy, relativeName, wholeSeconds } from './hosted.ts';
+import { claimOf, hostedBy, relativeName, SAID, wholeSeconds } from './hosted.ts';
 import { type DnsProvider, ownershipName } from './record.ts';
 
 const RECORD = 'digitalocean:index/dnsRecord:DnsRecord';
@@ -31,18 +31,20 @@ export const digitaloceanDns: DnsProvider = {
       ...[...new Set(need.domains)].flatMap((domain): ResourceSpec[] => {
         const claim = `${domain}/owner`;
         const named = (name: string) => relativeName(name, need.zone, TOP);
-        const record = (name: string, inputs: ResourceSpec['inputs']) => ({
+        const record = (name: string, inputs: ResourceSpec['inputs'], when?: string) => ({
           ...{ type: RECORD, name, provider: maker.name, inputs: { ...inputs, ttl: seconds } },
+          ...(when === undefined ? {} : { when }),
         });
         return [
           record(claim, { domain: need.zone, type: 'TXT', name: named(ownershipName(domain)), value: claimOf(need) }),
           // After its claim, and gone before it: there is never an address that nobody knows of.
-          record(`${domain}/address`, {
-            domain: { $ref: `${claim}.domain` },
-            type: ADDRESS_TYPE,
-            name: named(domain),
-            value: ADDRESS,
-          }),
+          ...SAID.map(({ key, type, address, when }) =>
+            record(
+              `${domain}/${key}`,
+              { domain: { $ref: `${claim}.domain` }, type, name: named(domain), value: address },
+              when,
+            ),
+          ),
         ];
       }),
     ];

@@ -4,12 +4,27 @@ import type { ZoneApi } from './hosted.api.ts';
 import { type DnsProvider, ownershipText, type RecordNeed } from './record.ts';
 
 export const ADDRESS: Json = { $value: 'address' };
+/** Of IPv6, besides; empty for a machine that has none. */
+export const ADDRESS6: Json = { $value: 'address6' };
 /** A or AAAA. */
 export const ADDRESS_TYPE: Json = { $recordType: ADDRESS };
+/** All that a machine has. */
+export const ADDRESSES: Json = { $list: [ADDRESS, ADDRESS6] };
+
+/** What is said of a name, once an address: the second only where there is one. */
+export const SAID: readonly {
+  readonly key: string;
+  readonly type: Json;
+  readonly address: Json;
+  readonly when?: string;
+}[] = [
+  { key: 'address', type: ADDRESS_TYPE, address: ADDRESS },
+  { key: 'address6', type: 'AAAA', address: ADDRESS6, when: 'address6' },
+];
 
 /** The text of the claim beside an address (claims.ts), which is known when the stack is run. */
 export function claimOf(need: Pick<RecordNeed, 'organism' | 'birth'>): Json {
-  return { $text: [`${ownershipText(need)} address=`, ADDRESS] };
+  return { $text: [`${ownershipText(need)} address=`, ADDRESSES] };
 }
 
 /** A name as it is said inside of its zone; `top` is the zone itself. */

@@ -1,7 +1,7 @@
 /** The DNS provider `linode`: records of a domain at Linode, each with an id of its own, through Pulumi. */
 import { geneFor } from '../gene.ts';
 import type { ResourceSpec } from '../stack.ts';
-import { ADDRESS, ADDRESS_TYPE, claimOf, hostedBy, relativeName, wholeSeconds } from './hosted.ts';
+import { claimOf, hostedBy, relativeName, SAID, wholeSeconds } from './hosted.ts';
 import { type DnsProvider, ownershipName } from './record.ts';
 
 const RECORD = 'linode:index/domainRecord:DomainRecord';
@@ -30,8 +30,9 @@ export const linodeDns: DnsProvider = {
       ...[...new Set(need.domains)].flatMap((domain): ResourceSpec[] => {
         const claim = `${domain}/owner`;
         const named = (name: string) => relativeName(name, need.zone, '');
-        const record = (name: string, inputs: ResourceSpec['inputs']) => ({
+        const record = (name: string, inputs: ResourceSpec['inputs'], when?: string) => ({
           ...{ type: RECORD, name, provider: maker.name, inputs: { ...inputs, ttlSec: seconds } },
+          ...(when === undefined ? {} : { when }),
         });
         return [
           record(claim, {
@@ -41,12 +42,13 @@ export const linodeDns: DnsProvider = {
             target: claimOf(need),
           }),
           // After its claim, and gone before it: there is never an address that nobody knows of.
-          record(`${domain}/address`, {
-            domainId: { $ref: `${claim}.domainId` },
-            recordType: ADDRESS_TYPE,
-            name: named(domain),
-            target: ADDRESS,
-          }),
+          ...SAID.map(({ key, type, address, when }) =>
+            record(
+              `${domain}/${key}`,
+              { domainId: { $ref: `${claim}.domainId` }, recordType: type, name: named(domain), target: address },
+              when,
+            ),
+          ),
         ];
       }),
     ];

@@ -12,7 +12,8 @@
  * (DigitalOcean, Linode).
  */
 import { CellError } from '../../src/errors.ts';
-import { addressType, claimText, isOf, type Owner, onlyOf, plainAddress, readClaim } from './claims.ts';
+import { plainAddress } from '../address.ts';
+import { addressType, claimText, isOf, type Owner, onlyOf, readClaim } from './claims.ts';
 import { ownershipName, type TaggedRecord } from './record.ts';
 
 export interface NewRecord {

@@ -4,6 +4,7 @@
  *
  * An update whose answer is lost may have taken effect. Nothing has to be known about that: the next look shows it.
  */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer } from 'dns-packet';
 import {
@@ -21,6 +22,7 @@ import {
   withPrimary,
 } from '../../src/effects/dns/primary.ts';
 import { CellError } from '../../src/errors.ts';
+import { plainAddress } from '../address.ts';
 import type { Json } from '../stack.ts';
 import {
   addressType,
@@ -29,7 +31,6 @@ import {
   indexed,
   isForeign,
   type Owner,
-  plainAddress,
   planPut,
   planTake,
   type Seen,

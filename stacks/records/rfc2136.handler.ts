@@ -4,8 +4,9 @@
  */
 import { untilNotShown } from '../../src/effects/dns/published.ts';
 import { CellError } from '../../src/errors.ts';
+import { plainAddress } from '../address.ts';
 import type { Inputs, Live, ResourceHandler } from '../handler.ts';
-import { plainAddress, type Wanted } from './claims.ts';
+import type { Wanted } from './claims.ts';
 import { problemsOf } from './record.inputs.ts';
 import { held, idOf, primaryCredential, put, take } from './rfc2136.client.ts';
 

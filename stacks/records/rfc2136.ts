@@ -5,6 +5,7 @@
 import { CellError } from '../../src/errors.ts';
 import { geneFor } from '../gene.ts';
 import type { ResourceSpec } from '../stack.ts';
+import { ADDRESSES } from './hosted.ts';
 import type { DnsProvider } from './record.ts';
 
 const TYPE = 'cell:rfc2136:Record';
@@ -24,7 +25,7 @@ export const rfc2136Dns: DnsProvider = {
       (domain): ResourceSpec => ({
         type: TYPE,
         name: domain,
-        inputs: { organism, birth, zone, name: domain, values: [{ $value: 'address' }], ttl },
+        inputs: { organism, birth, zone, name: domain, values: ADDRESSES, ttl },
       }),
     );
   },

@@ -4,7 +4,7 @@
  */
 import { geneFor } from '../gene.ts';
 import type { Json, ResourceSpec } from '../stack.ts';
-import { ADDRESS, ADDRESS_TYPE, claimOf, wholeSeconds } from './hosted.ts';
+import { claimOf, SAID, wholeSeconds } from './hosted.ts';
 import { type DnsProvider, ownershipName } from './record.ts';
 
 const RECORD = 'aws:route53/record:Record';
@@ -41,8 +41,9 @@ export const route53Dns: DnsProvider = {
       // was cut off left is taken up again, and nobody else's is touched. A set without any stands in the way of ours.
       allowOverwrite: true,
     };
-    const record = (name: string, inputs: ResourceSpec['inputs']): ResourceSpec => ({
+    const record = (name: string, inputs: ResourceSpec['inputs'], when?: string): ResourceSpec => ({
       ...{ type: RECORD, name, provider: maker.name, inputs: { ...inputs, ...common } },
+      ...(when === undefined ? {} : { when }),
     });
     return [
       maker,
@@ -56,12 +57,13 @@ export const route53Dns: DnsProvider = {
             records: [claimOf(need)],
           }),
           // After its claim, and gone before it: there is never an address that nobody knows of.
-          record(`${domain}/address`, {
-            zoneId: { $ref: `${claim}.zoneId` },
-            name: domain,
-            type: ADDRESS_TYPE,
-            records: [ADDRESS],
-          }),
+          ...SAID.map(({ key, type, address, when }) =>
+            record(
+              `${domain}/${key}`,
+              { zoneId: { $ref: `${claim}.zoneId` }, name: domain, type, records: [address] },
+              when,
+            ),
+          ),
         ];
       }),
     ];

@@ -51,7 +51,7 @@ test.each(PAIRS)('$pair', async ({ cloud, dns }) => {
   expect(stacks.map(({ kind }) => kind)).toEqual(['body', 'voice']);
   const samples = dnsProvider(nameOf(dns) as Parameters<typeof dnsProvider>[0]).samples ?? {};
   const bindings = {
-    values: { ...samples, imprintKey: KEY.publicKey, address: '192.0.2.1' },
+    values: { ...samples, imprintKey: KEY.publicKey, address: '192.0.2.1', address6: '2001:db8::1' },
     secrets: { hostKey: KEY.privatePem },
   };
   for (const stack of stacks) {

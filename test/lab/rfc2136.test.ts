@@ -125,7 +125,7 @@ describe.each(SERVERS)('$title', ({ kind, title, needed, start }) => {
         const genome = genomeFor(credential());
         const voice = compile(genome, firstCell(genome)).find((stack) => stack.kind === 'voice');
         const runs = await engine('embedded', { home, credentials: { 'rfc2136-dns': json(credential()) } });
-        const up = (address: string) => runs.up(voice!, { values: { address } });
+        const up = (address: string) => runs.up(voice!, { values: { address, address6: '' } });
         expect((await up('192.0.2.1')).changes.map((one) => one.operation)).toEqual(['create']);
         expect((await up('192.0.2.1')).changes.map((one) => one.operation)).toEqual(['same']);
         expect((await up('192.0.2.7')).changes.map((one) => one.operation)).toEqual(['update']);

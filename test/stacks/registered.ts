@@ -66,6 +66,8 @@ export async function registered(
   try {
     await pulumi.runtime.setMocks(mocks, 'cell', plan.name, false);
     await pulumi.runtime.runInPulumiStack(await programOf(plan, bindings));
+    // What the stack gives is said last, and would reach the monitor of the next.
+    await pulumi.runtime.disconnect();
   } finally {
     monitor.registerResource = registerResource;
   }

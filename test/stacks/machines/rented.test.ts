@@ -288,11 +288,11 @@ describe('AWS', () => {
 });
 
 describe.each([
-  ['digitalocean', digitalocean(), 'ipv4Address', 600],
-  ['linode', linode(), 'ipAddress', 500],
+  ['digitalocean', digitalocean(), 'ipv4Address', { ipv6Address: '2001:db8::7' }, 600],
+  ['linode', linode(), 'ipAddress', { ipv6: '2001:0DB8::7/128' }, 500],
   // 0.0096 USD an hour, 8 GiB at 0.0952, and a public address.
-  ['aws', aws(), 'publicIp', 1143],
-] as const)('%s', (name, near, output, cents) => {
+  ['aws', aws(), 'publicIp', { ipv6Addresses: ['2001:db8::7'] }, 1143],
+] as const)('%s', (name, near, output, six, cents) => {
   const provider = computeProvider(name);
   const gene = (more: object = {}) =>
     genomeWith({ ...near, ...more }, { 'body.maxMonthlyCost': '900 USD' }).clouds.near!;
@@ -300,6 +300,10 @@ describe.each([
   test('says where a machine is reached: root, whatever user the image has', () => {
     const reach = { address: '192.0.2.7', sshPort: 22, httpPort: 80, user: 'root', root: '' };
     expect(provider.reach({ machine: { [output]: '192.0.2.7' } })).toEqual(reach);
+    expect(provider.reach({ machine: { [output]: '192.0.2.7', ...six } })).toEqual({
+      ...reach,
+      address6: '2001:db8::7',
+    });
     for (const outputs of [{}, { machine: {} }, { machine: { [output]: '' } }] satisfies Outputs[]) {
       expect(() => provider.reach(outputs)).toThrow(expect.objectContaining({ code: 'NOT_FOUND' }));
     }

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type AddressRecord, type TextRecord, textData, updateMessage } from '../../../src/effects/dns/message.ts';
+import { plainAddress } from '../../../stacks/address.ts';
 import {
   claimsIn,
   heldBy,
   indexed,
   isForeign,
-  plainAddress,
   planPut,
   planTake,
   type Seen,

@@ -42,7 +42,7 @@ const open = () => {
   const credential = { token: 'good', endpoint: `${cloudflare.url}/client/v4`, zone: ZONE, zoneId: ZONE_ID };
   return engine('embedded', { home, credentials: { 'cloudflare-dns': credential } });
 };
-const at = (address: string) => ({ values: { address } });
+const at = (address: string) => ({ values: { address, address6: '' } });
 const addresses = () => cloudflare.zone.dump().filter((line) => / A /.test(line));
 const operations = (result: { changes: readonly { operation: string; name: string }[] }) =>
   result.changes.map(({ operation, name }) => `${operation} ${name}`);

@@ -4,6 +4,7 @@ import { cloudflareDns as cloudflareGene } from '../../../genome/dns.ts';
 import type { Inputs } from '../../../stacks/handler.ts';
 import { recordsHandler } from '../../../stacks/records/cloudflare.handler.ts';
 import { cloudflareDns } from '../../../stacks/records/cloudflare.ts';
+import { ADDRESSES } from '../../../stacks/records/hosted.ts';
 import { failure } from '../credentials/server.support.ts';
 import { type CloudflareStandIn, startCloudflare, ZONE, ZONE_ID } from './cloudflare.support.ts';
 
@@ -42,11 +43,11 @@ describe('the provider', () => {
     const need = { organism: 'garden', birth: 'b1', zone: ZONE, domains: [NAME, ZONE, NAME] };
     const resources = cloudflareDns.resources(need, gene({ ttl: '2m' }));
     expect(resources).toEqual([
-      { type: 'cell:cloudflare:Records', name: NAME, inputs: { ...inputs, values: [{ $value: 'address' }], ttl: 120 } },
+      { type: 'cell:cloudflare:Records', name: NAME, inputs: { ...inputs, values: ADDRESSES, ttl: 120 } },
       {
         type: 'cell:cloudflare:Records',
         name: ZONE,
-        inputs: { ...inputs, name: ZONE, values: [{ $value: 'address' }], ttl: 120 },
+        inputs: { ...inputs, name: ZONE, values: ADDRESSES, ttl: 120 },
       },
     ]);
     expect(recordsHandler.check({ ...inputs, ttl: 120 })).toEqual([]);

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { compile } from '../../../genome/compile.ts';
 import { parseGenome } from '../../../genome/parse.ts';
+import { boundAddresses } from '../../../stacks/address.ts';
 import { birthId } from '../../../stacks/names.ts';
 import { packageOf } from '../../../stacks/packages.ts';
 import { claimText } from '../../../stacks/records/claims.ts';
@@ -34,7 +35,7 @@ function voicesOf(dns: object, domains: readonly string[] = ['www.garden.example
 async function made(plan: StackPlan | undefined, address: string, values: Record<string, Json> = {}) {
   if (plan === undefined) throw new Error('there is no voice');
   expect(plan.engine).toBe('pulumi');
-  const all = await registered(plan, { values: { address, ...values } });
+  const all = await registered(plan, { values: { address, address6: '', ...values } });
   const [provider, ...records] = all;
   for (const record of records) {
     expect(record).toMatchObject({ provider: provider?.name, secret: [], ignores: [] });
@@ -149,6 +150,21 @@ describe('Route 53', () => {
   });
 });
 
+test.each([
+  ['DigitalOcean', { provider: 'digitalocean', credentials: 'env:T' }, {}],
+  ['Linode', { provider: 'linode', credentials: 'env:T', ttl: '5m' }, { domainId: 1 }],
+  ['Route 53', { provider: 'route53', credentials: 'env:T' }, { zoneId: 'Z1' }],
+])('%s names both addresses of a machine that has two', async (_name, dns, values) => {
+  const [voice] = voicesOf(dns);
+  const { records } = await made(voice, '192.0.2.1', { ...values, address6: '2001:db8::1' });
+  const said = records.map(([, name, inputs]) => [name, JSON.stringify(inputs)]);
+  expect(said).toEqual([
+    ['www.garden.example.org/address', expect.stringMatching(/"A".*192\.0\.2\.1|192\.0\.2\.1.*"A"/)],
+    ['www.garden.example.org/address6', expect.stringMatching(/"AAAA".*2001:db8::1|2001:db8::1.*"AAAA"/)],
+    ['www.garden.example.org/owner', expect.stringContaining('address=192.0.2.1,2001:db8::1')],
+  ]);
+});
+
 test('several makers at once have a voice each, with their own provider, zone and values', async () => {
   const dns = {
     one: { provider: 'digitalocean', credentials: 'env:A' },
@@ -158,21 +174,28 @@ test('several makers at once have a voice each, with their own provider, zone an
   };
   const voices = voicesOf(dns, ['garden.example.org', 'a.example.net', 'b.aws.example.net']);
   expect(voices.map(({ place, engine, resources }) => [place, engine, resources.length])).toEqual([
-    ['one', 'pulumi', 3],
-    ['two', 'pulumi', 3],
-    ['three', 'pulumi', 3],
+    ['one', 'pulumi', 4],
+    ['two', 'pulumi', 4],
+    ['three', 'pulumi', 4],
     ['four', 'embedded', 1],
   ]);
-  const names: string[][] = [];
-  for (const [index, values] of [{}, { domainId: 1 }, { zoneId: 'Z1' }].entries()) {
-    const all = await registered(voices[index] as StackPlan, { values: { address: '192.0.2.1', ...values } });
-    names.push(all.map(({ name }) => name));
-  }
-  expect(names).toEqual([
-    ['digitalocean-dns', 'garden.example.org/owner', 'garden.example.org/address'],
-    ['linode-dns', 'a.example.net/owner', 'a.example.net/address'],
-    ['route53-dns', 'b.aws.example.net/owner', 'b.aws.example.net/address'],
-  ]);
+  const names = async (reach: { readonly address: string; readonly address6?: string }) => {
+    const said: string[][] = [];
+    for (const [index, values] of [{}, { domainId: 1 }, { zoneId: 'Z1' }].entries()) {
+      const all = await registered(voices[index] as StackPlan, { values: { ...boundAddresses(reach), ...values } });
+      said.push(all.map(({ name }) => name).sort());
+    }
+    return said;
+  };
+  const one = [
+    ['digitalocean-dns', 'garden.example.org/address', 'garden.example.org/owner'],
+    ['a.example.net/address', 'a.example.net/owner', 'linode-dns'],
+    ['b.aws.example.net/address', 'b.aws.example.net/owner', 'route53-dns'],
+  ];
+  expect(await names({ address: '192.0.2.1' })).toEqual(one);
+  expect(await names({ address: '192.0.2.1', address6: '2001:db8::1' })).toEqual(
+    one.map((said) => [...said, `${said.find((name) => name.endsWith('/address'))}6`].sort()),
+  );
 });
 
 describe('names and texts', () => {
@@ -210,7 +233,7 @@ describe('names and texts', () => {
     for (const provider of ['digitalocean', 'linode', 'route53', 'cloudflare'] as const) {
       const [voice] = voicesOf({ provider, credentials: 'env:T' });
       const holes = [...JSON.stringify(voice).matchAll(/"\$value":"(\w+)"/g)].map(([, name]) => name);
-      const filled = new Set(['address', ...Object.keys(dnsProvider(provider).samples ?? {})]);
+      const filled = new Set(['address', 'address6', ...Object.keys(dnsProvider(provider).samples ?? {})]);
       expect(holes.filter((name) => !filled.has(name as string))).toEqual([]);
     }
   });

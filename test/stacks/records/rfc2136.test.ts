@@ -6,6 +6,7 @@ import type { CellError } from '../../../src/errors.ts';
 import type { Inputs } from '../../../stacks/handler.ts';
 import { registry } from '../../../stacks/handlers.ts';
 import type { Wanted } from '../../../stacks/records/claims.ts';
+import { ADDRESSES } from '../../../stacks/records/hosted.ts';
 import { type ClientOptions, listed, put, rehearse, take } from '../../../stacks/records/rfc2136.client.ts';
 import { recordHandler } from '../../../stacks/records/rfc2136.handler.ts';
 import { rfc2136Dns } from '../../../stacks/records/rfc2136.ts';
@@ -63,8 +64,8 @@ describe('resources', () => {
   it('are one for each domain, which the handler takes with an address of either family', async () => {
     const resources = rfc2136Dns.resources(need, gene({ ttl: '30s' }));
     expect(resources.map(({ name, inputs: { ttl, values } }) => [name, ttl, values])).toEqual([
-      ['a.garden.test', 30, [{ $value: 'address' }]],
-      ['b.garden.test', 30, [{ $value: 'address' }]],
+      ['a.garden.test', 30, ADDRESSES],
+      ['b.garden.test', 30, ADDRESSES],
     ]);
     const handler = await registry().get(resources[0]!.type);
     expect(handler).toBe(recordHandler);

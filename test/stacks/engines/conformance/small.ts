@@ -104,7 +104,7 @@ export function small(name: EngineName, network: string, timeoutMs: number): voi
     expect(await greeting(reach)).toBe('hello');
     const { folder, marker, pid } = machineAt(reach);
 
-    const address = { values: { address: reach.address } };
+    const address = { values: { address: reach.address, address6: '' } };
     expect(short((await here.up(voice, address)).changes)).toEqual([`create ${DOMAIN}/A`, `create ${DOMAIN}/owner`]);
     expect(await answers()).toEqual([{ address: reach.address, ttl: 5 }]);
     expect(await dns().resolve(`_cell.${DOMAIN}`, 'TXT', credentials['local-dns']!)).toEqual([
