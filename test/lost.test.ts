@@ -14,13 +14,22 @@ interface World {
   /** What belongs to the birth and would be refused a second time. */
   names: number;
   readonly did: string[];
+  /** How many looks a machine that was just made is not listed for. */
+  unlisted: number;
 }
 
 const machine = (id: string, more: Partial<TaggedMachine> = {}): TaggedMachine => ({
   ...{ id, birth: BIRTH, parent: 'p', address: `192.0.2.${id}`, running: true },
   ...more,
 });
-const world = (more: Partial<World> = {}): World => ({ machines: [], stack: null, names: 0, did: [], ...more });
+const world = (more: Partial<World> = {}): World => ({
+  machines: [],
+  stack: null,
+  names: 0,
+  did: [],
+  unlisted: 0,
+  ...more,
+});
 
 /** `up` makes a machine and its names, unless `fails` says how it ends. */
 function making(one: World, fails: 'never' | 'before' | 'after' = 'never', failures = 0) {
@@ -39,7 +48,8 @@ function making(one: World, fails: 'never' | 'before' | 'after' = 'never', failu
   return makeOnce(
     {
       provider: {
-        list: async () => one.machines,
+        // The stack's own machine is the newest: nothing that was made before it comes after it.
+        list: async () => (one.did.includes('up') && one.unlisted-- > 0 ? [] : one.machines),
         remove: async (id) => {
           one.did.push(`remove ${id}`);
           one.machines = one.machines.filter((other) => other.id !== id);
@@ -72,6 +82,7 @@ function making(one: World, fails: 'never' | 'before' | 'after' = 'never', failu
       plan: { name: 's' },
       credential: null,
       make,
+      pause: async () => undefined,
     },
     { genome: { organism: 'garden' } as never, log: () => undefined },
     { birth: BIRTH, failures },
@@ -110,6 +121,21 @@ describe('a machine', () => {
     expect(await making(one)).toMatchObject({ address: '192.0.2.11' });
     expect(one.machines.map(({ id }) => id)).toEqual(['90', '11']);
     expect(one.did).toEqual(['up', 'remove 99']);
+  });
+
+  test('is looked for until the one that was made after it is listed', async () => {
+    const one = world({ unlisted: 5 });
+    const lost = machine('99');
+    const { push } = one.machines;
+    one.machines.push = (...more) => push.apply(one.machines, [lost, ...more]);
+    expect(await making(one)).toMatchObject({ address: '192.0.2.10' });
+    expect(one.machines.map(({ id }) => id)).toEqual(['10']);
+  });
+
+  test('that is never listed is not waited for without end', async () => {
+    const one = world({ unlisted: 1_000 });
+    expect(await making(one)).toMatchObject({ address: '192.0.2.10' });
+    expect(one.unlisted).toBeGreaterThan(900);
   });
 
   test('that the stack knows stays, and others go', async () => {

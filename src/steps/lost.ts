@@ -4,12 +4,20 @@
  * A create that was cut off, or whose answer never came, may have taken effect, and the stack does not know. So the tags are
  * asked before one is made and after: what is found and not in the stack is adopted, or is one too many and goes. An
  * adopted machine stays out of the checkpoint; whoever unmakes it finds it as it was found here.
+ *
+ * A cloud may list a machine some time after it was made. One that nobody knows was made before the one that is known, so
+ * it is looked for until that one is listed.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Engine, Portable } from '../../stacks/engines/engine.ts';
 import { type ComputeProvider, type Lost, MACHINE, type TaggedMachine } from '../../stacks/machines/machine.ts';
 import type { Json, Outputs, StackPlan } from '../../stacks/stack.ts';
 import type { Reach } from '../model.ts';
 import type { Mitosis, Parent, Stem } from '../saga.ts';
+
+/** Longer than lists are behind where nothing is wrong. */
+const LISTED_WITHIN_MS = 30_000;
+const LISTED_POLL_MS = 1_000;
 
 interface Making {
   readonly provider: Pick<ComputeProvider, 'list' | 'remove' | 'reach'>;
@@ -19,11 +27,12 @@ interface Making {
   readonly credential: Json;
   /** Runs the stack. */
   readonly make: () => Promise<{ readonly outputs: Outputs }>;
+  readonly pause?: (ms: number) => Promise<unknown>;
 }
 
 /** Where the machine is reached. */
 export async function makeOnce(
-  { provider, lost, engine, plan, credential, make }: Making,
+  { provider, lost, engine, plan, credential, make, pause = sleep }: Making,
   parent: Pick<Parent, 'genome' | 'log'>,
   saga: Pick<Mitosis | Stem, 'birth' | 'failures'>,
 ): Promise<Reach> {
@@ -52,7 +61,12 @@ export async function makeOnce(
   }
   const { outputs } = await make();
   const made = outputs[MACHINE]?.id;
-  await remove((await found()).filter(({ id }) => id !== made));
+  let after = await found();
+  for (let waited = 0; !after.some(({ id }) => id === made) && waited < LISTED_WITHIN_MS; waited += LISTED_POLL_MS) {
+    await pause(LISTED_POLL_MS);
+    after = await found();
+  }
+  await remove(after.filter(({ id }) => id !== made));
   return provider.reach(outputs);
 }
 
