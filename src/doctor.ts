@@ -1,16 +1,20 @@
 /** `cell doctor`: what this computer and this genome still lack, and how to get it. Looks, changes nothing. */
 import { execFile } from 'node:child_process';
+import { stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { promisify } from 'node:util';
 import type { Genome } from '../genome/schema.ts';
 import { type About, examineCredential, isExamined } from '../stacks/credentials/examine.ts';
 import type { Gene } from '../stacks/credentials/index.ts';
+import { findPulumi, findTool } from '../stacks/engines/pulumi.find.ts';
 import { dnsProvider } from '../stacks/records/index.ts';
 import type { Json } from '../stacks/stack.ts';
+import { DIVISION_MB, toolOf } from '../stacks/tools.ts';
 import { dnsFor, dnsOf, ONLY } from './decide/dns.ts';
 import { OLDEST_NODE } from './effects/artefacts.ts';
 import { resolveSecret } from './effects/secrets.ts';
 import { CellError, messageOf } from './errors.ts';
+import { allTools } from './tools.ts';
 
 export interface Check {
   readonly name: string;
@@ -52,14 +56,41 @@ export async function doctor(genome: Genome | null): Promise<readonly Check[]> {
     check('ssh', false, async () => ({ found: await version('ssh', ['-V']) })),
     check('tar', false, async () => ({ found: await version('tar', ['--version']) })),
     check('sha256sum', false, async () => ({ found: await version('sha256sum', ['--version']) })),
-    check('pulumi', true, async () => {
-      const { findPulumi } = await import('../stacks/engines/pulumi.find.ts');
-      const found = findPulumi();
-      if (found !== null) return { found: `${await version(found, ['version'])} at ${found}` };
-      return { found: 'not found', mend: 'Needed for clouds only; `local` runs on the embedded engine.' };
-    }),
+    ...aboutTools(genome),
   ];
   return Promise.all([...tools, ...(genome === null ? [] : aboutGenome(genome))]);
+}
+
+/** The engine of clouds and its plugins: those that the genome needs, how large they are, and what runs them take. */
+function aboutTools(genome: Genome | null): Promise<Check>[] {
+  const needed = genome === null ? [] : allTools(genome);
+  if (needed.length === 0) {
+    return [
+      check('pulumi', true, async () => {
+        const found = findPulumi();
+        if (found !== null) return { found: `${await version(found, ['version'])} at ${found}` };
+        return { found: 'not found', mend: 'Needed for clouds only; `local` runs on the embedded engine.' };
+      }),
+    ];
+  }
+  return needed.map((name) => {
+    const { file, version: wanted, disk } = toolOf(name);
+    return check(file, true, async () => {
+      const found = name === 'pulumi' ? findPulumi() : findTool(file, wanted);
+      const takes = name === 'pulumi' ? `; a division takes some ${DIVISION_MB} MB of memory while it runs` : '';
+      if (found === null) {
+        const size = disk === null ? 'nobody has measured how large it is' : `${disk} MB`;
+        return {
+          found: `${wanted} is not here (${size})${takes}`,
+          mend: 'Put it on PATH, or let `cell seed` fetch it.',
+        };
+      }
+      const size = `${Math.round((await stat(found)).size / 1e6)} MB`;
+      // A plugin answers nobody but the CLI.
+      const says = name === 'pulumi' ? `${await version(found, ['version'])} ` : '';
+      return { found: `${says}at ${found} (${size})${takes}` };
+    });
+  });
 }
 
 function aboutGenome(genome: Genome): Promise<Check>[] {

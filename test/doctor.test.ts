@@ -1,5 +1,8 @@
 /** What the doctor says of credentials, over the whole way from the genome: too little, too much, and not taken. */
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { genomeSchema } from '../genome/schema.ts';
 import { doctor } from '../src/doctor.ts';
 import { DIGITALOCEAN_SCOPES } from '../stacks/credentials/digitalocean.ts';
@@ -79,4 +82,32 @@ test('one that is not taken, or not there, is said to be that', async () => {
   expect(found['credential near']).toMatchObject({ ok: false, found: 'DigitalOcean does not take this credential' });
   expect(found['credential far']).toMatchObject({ ok: false, found: 'Linode does not take this credential' });
   expect(found['credential dns']?.found).toBe('The secret at env:TEST_OCEAN_DNS cannot be had');
+});
+
+test('says which tools of its clouds are here, how large they are, and what a division takes', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'cell-doctor-'));
+  onTestFinished(() => {
+    vi.unstubAllEnvs();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const program = (name: string, text: string) => {
+    writeFileSync(join(folder, name), text);
+    chmodSync(join(folder, name), 0o755);
+  };
+  program('pulumi', '#!/bin/sh\necho v3.300.0\n');
+  program('pulumi-resource-linode', `#!/bin/sh\n#${' '.repeat(2_000_000)}\n`);
+  vi.stubEnv('CELL_PULUMI', '');
+  vi.stubEnv('CELL_CACHE', folder);
+  vi.stubEnv('PATH', `${folder}:${process.env.PATH}`);
+  const checks = (await doctor(genome())).filter(({ name }) => name.startsWith('pulumi'));
+  expect(checks.map(({ name, ok, optional }) => [name, ok, optional])).toEqual([
+    ['pulumi', true, true],
+    ['pulumi-resource-digitalocean', false, true],
+    ['pulumi-resource-linode', true, true],
+  ]);
+  const [engine, ocean, far] = checks.map(({ found }) => found);
+  expect(engine).toMatch(/^v3\.300\.0 at .*pulumi \(0 MB\); a division takes some 350 MB of memory/);
+  expect(ocean).toBe('4.80.1 is not here (54 MB)');
+  expect(far).toBe(`at ${join(folder, 'pulumi-resource-linode')} (2 MB)`);
+  expect(checks[1]?.mend).toContain('cell seed');
 });

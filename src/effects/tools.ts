@@ -81,8 +81,8 @@ function ways(name: ToolName, platform: Platform, env: NodeJS.ProcessEnv): reado
   const archive = archiveOf(name, platform, env.CELL_PULUMI_MIRROR?.replace(/\/+$/, '') || undefined);
   const here = isSame(platform, ownPlatform());
   return [
-    ...(here && name !== 'pulumi' ? [['pulumi plugin install', byPulumi(one, archive, env)] as const] : []),
     ["Pulumi's releases", fromArchive(archive)],
+    ...(here && name !== 'pulumi' ? [['pulumi plugin install', byPulumi(one, archive, env)] as const] : []),
     ...(here && name === 'pulumi' ? [['the npm package pulumi', byNpm(one, env)] as const] : []),
     ...(name === 'pulumi' && existsSync(BUILDER()) ? [['its Go module', byGo(platform, env)] as const] : []),
   ];
@@ -100,7 +100,10 @@ function fromArchive(archive: Archive): Way[1] {
   };
 }
 
-/** Pulumi's own way, which checks what it gets against the checksum that it is told. */
+/**
+ * Pulumi's own way, which knows more servers, and checks what it gets against the checksum that it is told. (That of 3.253
+ * leaves the last bytes out where they come together with the end, and then refuses what is whole: it is not asked first.)
+ */
 function byPulumi({ name, version, file }: Tool, archive: Archive, env: NodeJS.ProcessEnv): Way[1] {
   return async (into) => {
     const cli = findPulumi(env);
@@ -232,5 +235,5 @@ function oneLine(failure: unknown): string {
   const lines = `${stderr ?? ''}`.split('\n').filter((line) => /error|fail|refus|not found/i.test(line));
   return (lines.at(-1) ?? (why === undefined ? messageOf(failure) : `${messageOf(failure)}: ${why}`))
     .trim()
-    .slice(0, 200);
+    .slice(0, 500);
 }
