@@ -1,12 +1,14 @@
 /**
- * Three projects. `unit`: files run side by side. `e2e`: whole organisms and the package, one file after the other, since
+ * Four projects. `unit` and `processes`: files run side by side; those of the second start programs, servers and local
+ * machines. `e2e`: whole organisms and the package, one file after the other, since
  * each of them measures time or takes all there is of a small machine. `lab`: real operating systems and servers, one
  * file after the other; needs root on Linux and the packages that test/lab/needs.ts names.
  *
- * `npm test` runs the first two; `npm run test:lab` the third, and then `lab-whole`; `npm test -- --project unit` one; `npm test -- test/decide` a folder.
+ * `npm test` runs the first three; `npm run test:lab` the fourth, and then `lab-whole`; `npm test -- --project unit` one; `npm test -- test/decide` a folder.
  */
 import { defineConfig } from 'vitest/config';
 
+const PROCESSES = ['test/{bin,box,effects,examples,local,memory,stacks}/**/*.test.ts'];
 const SERIAL = ['test/e2e/**/*.test.ts', 'test/package/**/*.test.ts'];
 const LAB = ['test/lab/*.test.ts'];
 /** Whole examples by cron alone, which are mostly waited for: side by side. */
@@ -14,7 +16,7 @@ const WHOLE = ['test/lab/whole/*.test.ts'];
 /** Courses on real machines that were not yet seen to pass as a whole on a quiet computer: `npm run test:trials`. */
 const TRIALS = ['test/lab/trials/*.test.ts'];
 
-/** A whole organism is many processes with time-outs of their own: on a computer that CI shares, one more try. */
+/** What is many processes has time-outs of its own: on a computer that CI shares, one more try. */
 const RETRY = process.env.CI === undefined ? 0 : 1;
 
 export default defineConfig({
@@ -32,7 +34,18 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [...SERIAL, ...LAB, ...WHOLE, ...TRIALS],
+          exclude: [...PROCESSES, ...SERIAL, ...LAB, ...WHOLE, ...TRIALS],
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'processes',
+          include: PROCESSES,
+          retry: RETRY,
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
           sequence: { groupOrder: 0 },
         },
       },
