@@ -2,13 +2,14 @@
  * What a cell works with is damaged, missing or doubled: checkpoints, artefacts, the name server, the clock, room on the
  * disk, and its own ticks.
  */
-import { appendFileSync, existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { Cell } from '../../../src/model.ts';
+import type { Cell } from '../../src/model.ts';
 import {
   begin,
   childOf,
+  closeBreaker,
   type Drill,
   dueTick,
   expectNothingLeft,
@@ -18,10 +19,10 @@ import {
   orderAway,
   settled,
   upTo,
-} from '../../courses/drill.ts';
-import { run } from '../../courses/organism.ts';
-import { asleep, awake, type Lab, lab, says, stopLoads, TIMEOUT } from '../faults.ts';
-import { KNOT, NSPAWN, needs } from '../needs.ts';
+} from '../courses/drill.ts';
+import { run } from '../courses/organism.ts';
+import { asleep, awake, type Lab, lab, says, stopLoads, TIMEOUT } from './faults.ts';
+import { KNOT, NSPAWN, needs } from './needs.ts';
 
 const OCTET = 189;
 const HOUR_MS = 3_600_000;
@@ -88,6 +89,7 @@ async function artefacts(here: Lab, drill: Drill): Promise<void> {
   await says(organism, first, /damaged|checksum/);
   expect(here.ground.box.machines()).toHaveLength(1);
   writeFileSync(file, whole);
+  closeBreaker(organism, first);
 
   await organism.until('the artefacts are there', async () => {
     const ran = await dueTick(organism, first, { fault: 'kill-in:imprint', now: 'web' });
@@ -307,26 +309,29 @@ async function room(here: Lab, drill: Drill): Promise<void> {
   await asleep(organism, first);
 }
 
-describe.skipIf(needs('faults of what a cell works with', NSPAWN, KNOT))('damaged, missing or doubled', () => {
-  test('nothing is lost, the reason is told, and it goes on', { timeout: TIMEOUT }, async (context) => {
-    const here = await lab(OCTET, context);
-    const { organism } = here;
-    const drill = await begin(organism);
-    await asleep(organism, drill.first);
-    const only = process.env.CELL_FAULTS?.split(',');
-    const courses = { checkpoints, artefacts, ticks, room, clocks, names };
-    for (const [name, course] of Object.entries(courses)) {
-      if (only !== undefined && !only.includes(name)) continue;
-      const began = Date.now();
+describe.skipIf(needs('faults of what a cell works with', NSPAWN, KNOT))(
+  'nothing is lost, the reason is told, and it goes on',
+  () => {
+    test.for([
+      ['checkpoints that are garbage', checkpoints],
+      ['a truncated artefact, here and on the way', artefacts],
+      ['two ticks at once, and one that outlives its lease', ticks],
+      ['no room for state or data, on either side', room],
+      ['a clock an hour off', clocks],
+      ['a name server that is silent, refuses, or whose answers are lost', names],
+    ] as const)('%s', { timeout: TIMEOUT }, async ([, course], context) => {
+      const here = await lab(OCTET, context);
+      const { organism } = here;
+      const drill = await begin(organism);
+      await asleep(organism, drill.first);
       await course(here, drill);
-      appendFileSync(2, `lab: ${name}: ${Date.now() - began} ms\n`);
-    }
-    await awake(organism, drill.first);
-    await expectOne(organism, drill);
-    await stopLoads(drill);
-    await drill.watch.stop();
-    expect(drill.watch.twice()).toEqual([]);
-    await expectTidy(organism);
-    await expectNothingLeft(organism);
-  });
-});
+      await awake(organism, drill.first);
+      await expectOne(organism, drill);
+      await stopLoads(drill);
+      await drill.watch.stop();
+      expect(drill.watch.twice()).toEqual([]);
+      await expectTidy(organism);
+      await expectNothingLeft(organism);
+    });
+  },
+);
