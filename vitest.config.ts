@@ -1,20 +1,23 @@
 /**
- * Three projects. `unit`: files run side by side. `e2e`: whole organisms and the package, one file after the other, since
- * each of them measures time or takes all there is of a small machine. `lab`: real operating systems and servers, one
- * file after the other; needs root on Linux and the packages that test/lab/needs.ts names.
+ * Projects, one after the other but for the first two. `unit` and `processes`: files run side by side; those of the second
+ * start programs, servers and local machines. `e2e`: whole organisms and the package, one file after the other, since each
+ * of them measures time or takes all there is of a small machine. `lab`, `lab-timed`, `lab-whole`: real operating systems
+ * and servers; they need root on Linux and the packages that test/lab/needs.ts names.
  *
- * `npm test` runs the first two; `npm run test:lab` the third, and then `lab-whole`; `npm test -- --project unit` one; `npm test -- test/decide` a folder.
+ * `npm test` runs the first three; `npm run test:lab` the others; `npm test -- --project unit` one; `npm test -- test/decide`
+ * a folder.
  */
 import { defineConfig } from 'vitest/config';
 
+const PROCESSES = ['test/{bin,box,effects,examples,local,memory,stacks}/**/*.test.ts'];
 const SERIAL = ['test/e2e/**/*.test.ts', 'test/package/**/*.test.ts'];
+/** They put a load on what they measure, or take figures: nothing beside them. */
+const TIMED = ['test/lab/{data,load,planned,security}.test.ts'];
 const LAB = ['test/lab/*.test.ts'];
 /** Whole examples by cron alone, which are mostly waited for: side by side. */
 const WHOLE = ['test/lab/whole/*.test.ts'];
-/** Courses on real machines that were not yet seen to pass as a whole on a quiet computer: `npm run test:trials`. */
-const TRIALS = ['test/lab/trials/*.test.ts'];
 
-/** A whole organism is many processes with time-outs of their own: on a computer that CI shares, one more try. */
+/** What is many processes has time-outs of its own: on a computer that CI shares, one more try. */
 const RETRY = process.env.CI === undefined ? 0 : 1;
 
 export default defineConfig({
@@ -32,7 +35,18 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [...SERIAL, ...LAB, ...WHOLE, ...TRIALS],
+          exclude: [...PROCESSES, ...SERIAL, ...LAB, ...WHOLE],
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'processes',
+          include: PROCESSES,
+          retry: RETRY,
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
           sequence: { groupOrder: 0 },
         },
       },
@@ -53,31 +67,35 @@ export default defineConfig({
       ...(process.env.CELL_LAB === undefined
         ? []
         : [
-            {
-              extends: true as const,
-              test: {
-                name: 'lab',
-                include: process.env.CELL_LAB === 'trials' ? TRIALS : LAB,
-                fileParallelism: false,
-                maxWorkers: 1,
-                retry: RETRY,
-                testTimeout: 180_000,
-                hookTimeout: 300_000,
-                sequence: { groupOrder: 2 },
-              },
-            },
-            {
-              extends: true as const,
-              test: {
-                name: 'lab-whole',
-                include: WHOLE,
-                fileParallelism: true,
-                maxWorkers: 2,
-                retry: RETRY,
-                sequence: { groupOrder: 3 },
-              },
-            },
+            // Most of it is waiting, each file has a network of its own.
+            lab('lab', { include: LAB, exclude: TIMED, sideBySide: true, groupOrder: 2 }),
+            lab('lab-timed', { include: TIMED, exclude: [], sideBySide: false, groupOrder: 3 }),
+            lab('lab-whole', { include: WHOLE, exclude: [], sideBySide: true, groupOrder: 4 }),
           ]),
     ],
   },
 });
+
+interface Group {
+  readonly include: string[];
+  readonly exclude: string[];
+  readonly sideBySide: boolean;
+  readonly groupOrder: number;
+}
+
+function lab(name: string, { include, exclude, sideBySide, groupOrder }: Group) {
+  return {
+    extends: true as const,
+    test: {
+      name,
+      include,
+      exclude,
+      fileParallelism: sideBySide,
+      maxWorkers: sideBySide ? 2 : 1,
+      retry: RETRY,
+      testTimeout: 180_000,
+      hookTimeout: 300_000,
+      sequence: { groupOrder },
+    },
+  };
+}

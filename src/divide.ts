@@ -25,7 +25,7 @@ import { look } from './look.ts';
 import type { Action, Decision, FunctionName } from './model.ts';
 import { type Outcome, wrong } from './outcome.ts';
 import { type PerformOptions, perform } from './perform.ts';
-import { publish, reasonsOf, repeat } from './pulse.ts';
+import { publish, repeat } from './pulse.ts';
 import { senseAll } from './sense.ts';
 import { syncLinks } from './sync.ts';
 import { tend } from './tend.ts';
@@ -81,7 +81,7 @@ async function tick(here: Here, options: TickOptions): Promise<TickReport> {
     troubles.push(...(await tendCredentials(here, genome, () => lock.renew())));
     troubles.push(...(await express(here, genome)));
     const throttles = decision.memory.functions;
-    const pulse = await publish(here, { sensed, throttles, why: reasonsOf(decision), links, troubles });
+    const pulse = await publish(here, { sensed, throttles, reasons: decision.reasons, links, troubles });
     const events = outcomes.flatMap(({ event }) => event ?? []);
     const sagas = outcomes.length === 0 ? view.sagas : await here.journal.open();
     const tookMs = performance.now() - began;

@@ -12,30 +12,27 @@ import type { LinkResult } from './sync.ts';
 export interface Told {
   readonly sensed: Sensed;
   readonly throttles: TickMemory['functions'];
-  readonly why: string;
+  readonly reasons: Decision['reasons'];
   readonly links: readonly LinkResult[];
   /** What was tried in this tick and failed, in words. */
   readonly troubles: readonly string[];
 }
 
-/** The reasons of a decision as one line. */
-export function reasonsOf(decision: Decision): string {
-  // Whole reasons only: a pulse is small, and half a sentence says nothing.
-  let line = '';
-  const cellFirst = decision.reasons.toSorted((a, b) => Number(b.subject === 'cell') - Number(a.subject === 'cell'));
-  for (const { subject, why } of cellFirst) {
-    const longer = `${line === '' ? '' : `${line}; `}${subject}: ${why}`;
-    if (longer.length > MAX_WHY) break;
-    line = longer;
-  }
-  return line;
-}
+/** A note longer than this would leave no room for others. */
+const LONG_NOTE = MAX_WHY / 2;
 
-/** What happened first: a program that keeps ending is news, whatever else is decided. Whole notes only, as above. */
-function withNotes(notes: readonly string[], why: string): string {
-  let line = why;
-  for (const note of notes.toReversed()) {
-    const longer = line === '' ? note : `${note}; ${line}`;
+/**
+ * What happened in a tick and why it decided what it did, on one line: what happened first, for a program that keeps
+ * ending is news, whatever else is decided; then what concerns the cell; then its functions. Whole parts only, since a
+ * pulse is small and half a sentence says nothing, but for one that is very long: some programs end with a page, and its
+ * beginning is better than nothing.
+ */
+export function lineOf(notes: readonly string[], reasons: Decision['reasons']): string {
+  const cellFirst = reasons.toSorted((a, b) => Number(b.subject === 'cell') - Number(a.subject === 'cell'));
+  let line = '';
+  for (const whole of [...notes, ...cellFirst.map(({ subject, why }) => `${subject}: ${why}`)]) {
+    const part = whole.length > LONG_NOTE ? `${whole.slice(0, LONG_NOTE - 1)}…` : whole;
+    const longer = line === '' ? part : `${line}; ${part}`;
     if (longer.length <= MAX_WHY) line = longer;
   }
   return line;
@@ -47,7 +44,10 @@ export function pulsesOf(here: Pick<Here, 'home'>): Readonly<Record<CellId, Puls
 }
 
 /** Gives what it said; null where this is no cell. */
-export async function publish(here: Here, { sensed, throttles, why, links, troubles }: Told): Promise<Pulse | null> {
+export async function publish(
+  here: Here,
+  { sensed, throttles, reasons, links, troubles }: Told,
+): Promise<Pulse | null> {
   const [lineage, genome] = await Promise.all([lineageOf(here), genomeOf(here)]);
   const self = lineage.cells[here.identity.id];
   if (self === undefined) return null;
@@ -60,7 +60,7 @@ export async function publish(here: Here, { sensed, throttles, why, links, troub
     links: links.filter((link) => link.ok).map((link) => link.cell),
     entries: lineage.folded[self.id] ?? 0,
     frozen: lineage.frozen !== null,
-    why: withNotes([...troubles, ...sensed.notes], why),
+    why: lineOf([...troubles, ...sensed.notes], reasons),
   });
   keepDigest(here.memory);
   return pulse;

@@ -8,6 +8,7 @@ import { senseAll } from './sense.ts';
 export async function tell(here: Here): Promise<void> {
   const [genome, lineage, beat] = await Promise.all([genomeOf(here), lineageOf(here), beatOf(here)]);
   const sensed = await senseAll(here, genome, lineage, beat);
-  await publish(here, { sensed, throttles: beat.tick.functions, why: 'cell: just born', links: [], troubles: [] });
+  const reasons = [{ subject: 'cell', why: 'just born' }];
+  await publish(here, { sensed, throttles: beat.tick.functions, reasons, links: [], troubles: [] });
   await express(here, genome);
 }

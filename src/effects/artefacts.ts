@@ -89,12 +89,13 @@ export async function folderArtefact(
   return { kind, folder, files, hash };
 }
 
-/** The CLI this process runs from. Throws ARTEFACT_CORRUPT when it was not built. */
+/** The CLI this process runs from. Throws ARTEFACT_CORRUPT when it was not built, or is damaged. */
 export async function cliArtefact(): Promise<Artefact> {
   const folder = packageRoot();
   try {
     return await folderArtefact('cli', folder, ['bin/cell.js', 'dist', 'oclif.manifest.json', 'package.json']);
   } catch (cause) {
+    if (cause instanceof CellError) throw cause;
     throw new CellError('ARTEFACT_CORRUPT', 'The CLI has no bundle to put on machines', {
       why: `a part of it is missing below ${folder}`,
       suggestion: 'In a checkout, run `npm run build`; otherwise install the package again.',

@@ -132,7 +132,7 @@ export async function rsync({ from, to, names, options, onBytes }: RsyncRun): Pr
   const bytes = from.remote === null ? count.out : count.in;
   if (mine.code === 0 || mine.code === 24) return { bytes, vanished: mine.code === 24, partial: null };
   if (mine.code === 23) return { bytes, vanished: false, partial: complaint(mine) };
-  const why = theirs !== null && theirs.code !== 0 && theirs.stderr.trim() !== '' ? lastLine(theirs) : complaint(mine);
+  const why = theirs !== null && theirs.code !== 0 && theirs.stderr.trim() !== '' ? complaint(theirs) : complaint(mine);
   throw new CellError('REMOTE_FAILED', 'Data could not be copied', {
     why,
     fields: { at: there.reach.address, code: mine.code },

@@ -11,8 +11,8 @@ import { machineEnvironment } from './environment.ts';
 import { controlSocket, type MachineFile, places } from './host.ts';
 import { endMachine, hasProc, isMachine, MACHINE, processesWith, recordedGroups } from './processes.ts';
 
-/** How long a boot may take, in ms; it takes some 300. */
-const BOOT_WITHIN = 30_000;
+/** How long a boot may take, in ms; it takes some 300, and seconds while the disk is busy with what others write. */
+const BOOT_WITHIN = 90_000;
 /** How long ending a machine's processes may take, in ms. */
 const OFF_WITHIN = 10_000;
 

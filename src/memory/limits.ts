@@ -22,7 +22,7 @@ export const MAX_FEEDS = 5_000;
 export const MAX_PULSE = 8 << 10;
 /** Pulses are sent in messages of about this size. */
 export const PULSE_BATCH = 256 << 10;
-/** A line for people in a deed; longer ones are cut, so that an error's text can never keep a deed from being said. */
+/** A line for people in a deed or a pulse; longer ones are cut, so that an error's text can never keep a deed from being said. */
 export const MAX_WHY = 1_000;
 /** Pieces of evidence kept for one feed: enough to see what happens, too few to fill a disk. */
 export const MAX_EVIDENCE = 8;

@@ -6,6 +6,7 @@
  */
 import { cellId, isPublicKey } from '../effects/keys.ts';
 import type { DeedKind } from '../model.ts';
+import { MAX_WHY } from './limits.ts';
 
 /** null: it has the shape. Otherwise what was expected. */
 export type Check = (value: unknown) => string | null;
@@ -90,7 +91,7 @@ const birth = matches(/^b[0-9a-f]{10}$/, 'the id of a birth');
 const stack = matches(/^[a-z0-9][a-z0-9.-]{0,100}$/, 'the name of a stack');
 const recipient = matches(/^age1[a-z0-9]{1,4000}$/, 'an age recipient');
 const key: Check = (value) => (isPublicKey(value) ? null : 'an Ed25519 public key');
-const why = text(400);
+const why = text(MAX_WHY);
 const mode = ['delegate', 'replicate'] as const;
 
 const reach = shape(
@@ -190,7 +191,7 @@ export const pulse = shape({
   links: listOf(id, 1_000),
   entries: count,
   frozen: (value) => (typeof value === 'boolean' ? null : 'true or false'),
-  why: text(400),
+  why,
   sig: matches(/^[A-Za-z0-9+/]{86}==$/, 'a signature'),
 });
 

@@ -66,7 +66,7 @@ export async function upTo(organism: Organism, cell: Cell, step: string, now?: s
 export function closeBreaker(organism: Organism, cell: Cell): void {
   const file = join(organism.ground.rootOf(cell), 'var/lib/cell/beat.json');
   const beat = JSON.parse(readFileSync(file, 'utf8')) as { tick: TickMemory };
-  const breaker: TickMemory['breaker'] = { failures: 0, openUntil: 0 };
+  const breaker: TickMemory['breaker'] = { ...beat.tick.breaker, openUntil: 0 };
   writeFileSync(file, JSON.stringify({ ...beat, tick: { ...beat.tick, breaker } }));
 }
 

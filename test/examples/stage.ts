@@ -13,7 +13,7 @@ import { freePort } from '../../src/effects/services.ts';
 import { giveTo, nodeFor, type User, unprivileged } from './unprivileged.ts';
 
 // Programs start and stop in these tests, on computers that have other things to do as well.
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+vi.setConfig({ testTimeout: 90_000, hookTimeout: 90_000 });
 
 export const EXAMPLES = join(import.meta.dirname, '../../genome/examples');
 
@@ -209,7 +209,7 @@ export function figure({ json }: Answer, key: string): number {
 }
 
 /** Waits until something holds; says what was waited for when it never does. */
-export async function until(what: string, holds: () => Promise<boolean> | boolean, within = 20_000): Promise<void> {
+export async function until(what: string, holds: () => Promise<boolean> | boolean, within = 50_000): Promise<void> {
   const deadline = Date.now() + within;
   while (!(await holds())) {
     if (Date.now() > deadline) throw new Error(`waited ${within} ms in vain until ${what}`);

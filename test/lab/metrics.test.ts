@@ -8,7 +8,7 @@ import { readOpenMetrics } from '../decide/exposition.ts';
 import { labGround } from './ground.ts';
 import { KNOT, NSPAWN, needs } from './needs.ts';
 
-const OCTET = 107;
+const OCTET = 108;
 const TIMEOUT = 600_000;
 const PROMETHEUS = [{ program: 'promtool', package: 'prometheus' }];
 

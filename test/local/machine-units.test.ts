@@ -11,7 +11,7 @@ import { machinePid } from '../../src/local/power.ts';
 import { processesWith } from '../../src/local/processes.ts';
 import { openYard, type TestMachine, until, type Yard } from './machine.support.ts';
 
-const WITHIN = 60_000;
+const WITHIN = 120_000;
 let yard: Yard;
 let machine: TestMachine;
 

@@ -129,7 +129,7 @@ export function run(program: string, args: readonly string[], input: string | Bu
 }
 
 /** Waits until the condition holds; throws after `within` ms. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>, within = 20_000): Promise<void> {
+export async function until(what: string, holds: () => boolean | Promise<boolean>, within = 50_000): Promise<void> {
   const end = Date.now() + within;
   while (!(await holds())) {
     if (Date.now() > end) throw new Error(`not within ${within} ms: ${what}`);

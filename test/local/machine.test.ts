@@ -10,7 +10,7 @@ import { processesWith } from '../../src/local/processes.ts';
 import { cutPower, machineHandler } from '../../stacks/machines/local.handler.ts';
 import { openYard, run, type TestMachine, until, type Yard } from './machine.support.ts';
 
-const WITHIN = 90_000;
+const WITHIN = 180_000;
 let yard: Yard;
 let machine: TestMachine;
 

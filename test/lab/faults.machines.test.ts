@@ -5,11 +5,12 @@
 import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { generateHostKey } from '../../../src/effects/keys.ts';
-import { begin, dueTick, end, expectOne, livingOf, orderAway, settled } from '../../courses/drill.ts';
-import { MAX_CELLS } from '../../courses/organism.ts';
-import { asleep, awake, lab, otherImage, says, TIMEOUT } from '../faults.ts';
-import { KNOT, NSPAWN, needs } from '../needs.ts';
+import { generateHostKey } from '../../src/effects/keys.ts';
+import type { TickMemory } from '../../src/model.ts';
+import { begin, closeBreaker, divided, dueTick, end, expectOne, orderAway } from '../courses/drill.ts';
+import { MAX_CELLS } from '../courses/organism.ts';
+import { asleep, awake, lab, otherImage, says, TIMEOUT } from './faults.ts';
+import { KNOT, NSPAWN, needs } from './needs.ts';
 
 const OCTET = 186;
 /** What a machine may take to boot, where it never does. */
@@ -69,27 +70,27 @@ describe.skipIf(needs('faults of machines', NSPAWN, KNOT))('machines that come o
         return organism.sagas(first).length > 0;
       });
       await organism.until(`${name}: the reason`, async () => reason.test(organism.sagas(first)[0]?.lastFailure ?? ''));
+      let asked = 0;
       await organism.until(`${name}: given up`, async () => {
+        asked = Date.now();
         await dueTick(organism, first, { env });
         return organism.sagas(first).length === 0;
       });
       expect(ground.box.machines().map(({ birth }) => birth)).toEqual([first.birth]);
       const beat = readFileSync(join(ground.rootOf(first), 'var/lib/cell/beat.json'), 'utf8');
-      expect(JSON.parse(beat).tick.breaker.failures, name).toBe(++failures);
+      const { breaker } = (JSON.parse(beat) as { tick: TickMemory }).tick;
+      expect(breaker.failures, name).toBe(++failures);
+      expect(breaker.openUntil, `${name}: no other is tried for a while`).toBeGreaterThan(asked);
       await organism.tick(first);
       await says(organism, first, reason);
+      closeBreaker(organism, first);
       const { budget, attempts } = (await organism.lineage()).cells[first.id] ?? {};
       expect({ budget, attempts }).toEqual({ budget: MAX_CELLS - 1, attempts: [] });
       await restore();
     }
     await awake(organism, first);
     await expectOne(organism, drill);
-    await organism.until('the breaker closes', async () => {
-      return (await organism.tick(first, { now: 'web' })).code === 0;
-    });
-    const [, child] = livingOf(await settled(organism, 2));
-    if (child === undefined) throw new Error('nobody was born');
-    await orderAway(organism, child);
+    await orderAway(organism, await divided(organism, drill, 'web'));
     await expectOne(organism, drill);
     await end(organism, drill);
   });
