@@ -94,7 +94,7 @@ export async function parentOf(
       await letIn(here);
     },
     async engine(plan) {
-      await provideFor(plan, saying(here.log));
+      await aliveDuring(alive, 'fetches the engine', provideFor(plan, saying(here.log)));
       return engineOf(here, plan.engine, genome);
     },
     unmake: (birth) => unmake(here, genome, birth),

@@ -13,7 +13,7 @@ import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
-import { cachedTool, findPulumi, findTool, isProgram } from '../../stacks/engines/pulumi.find.ts';
+import { cachedTool, findPulumi, findTool, isProgram, missing } from '../../stacks/engines/pulumi.find.ts';
 import {
   type Archive,
   archiveOf,
@@ -56,6 +56,8 @@ export async function tool(name: ToolName, platform: Platform, options: ToolOpti
   const { env = process.env, onFetch = () => {} } = options;
   const here = toolHere(name, platform, env);
   if (here !== null) return here;
+  // Whoever names one wants no other.
+  if (name === 'pulumi' && env.CELL_PULUMI && isSame(platform, ownPlatform())) throw missing(env);
   const { file, version } = toolOf(name);
   onFetch(`${file} ${version} for ${shown(platform)}`);
   const failures: string[] = [];

@@ -1,5 +1,6 @@
 /** Steps 3 and 5 of mitosis: a blank machine becomes a cell, and the organism hears of it. */
 import type { ToolName } from '../../stacks/tools.ts';
+import { aliveDuring } from '../dumps.ts';
 import {
   type Artefact,
   cliArtefact,
@@ -68,8 +69,10 @@ export async function furnish(parent: Parent, saga: Mitosis | Stem): Promise<Fur
     });
   }
   const cli = await cliReading;
-  const runtime = nodeFits(facts.node) ? null : await runtimeFor(facts, onFetch, reading);
-  const tools = await toolsOn(facts, neededTools(parent, saga), onFetch);
+  // What this computer lacks is fetched, which may take minutes.
+  const having = <T>(work: Promise<T>) => aliveDuring(parent.alive, 'fetches what a machine needs', work);
+  const runtime = nodeFits(facts.node) ? null : await having(runtimeFor(facts, onFetch, reading));
+  const tools = await having(toolsOn(facts, neededTools(parent, saga), onFetch));
   let bytes = 0;
   const bring = async (item: Artefact): Promise<void> => {
     bytes += await send(

@@ -39,10 +39,12 @@ export function findTool(file: string, version: string, env: NodeJS.ProcessEnv =
 
 export function missing(env: NodeJS.ProcessEnv = process.env, cause?: unknown): CellError {
   return new CellError('ENGINE_MISSING', 'there is no Pulumi CLI that can be used', {
-    why: env.CELL_PULUMI ? `CELL_PULUMI says ${env.CELL_PULUMI}` : 'no program `pulumi` on PATH or in the cache',
+    why: env.CELL_PULUMI
+      ? `CELL_PULUMI says ${env.CELL_PULUMI}`
+      : 'no program `pulumi` is on PATH, came with the imprint, or is in the cache',
     suggestion:
-      `Install Pulumi ${PULUMI_VERSION} or later, run tools/pulumi/build.sh (needs Go), or name it in CELL_PULUMI. ` +
-      'Stacks of local, nspawn and hosts machines need none.',
+      `Install Pulumi ${PULUMI_VERSION} or later, run tools/pulumi/build.sh (needs Go), or name it in CELL_PULUMI; ` +
+      '`cell seed` fetches it where it can. Stacks of local, nspawn and hosts machines need none.',
     ...(cause === undefined ? {} : { cause }),
   });
 }

@@ -133,6 +133,13 @@ describe('what is here already', () => {
   });
 });
 
+test('a CLI that is named and not there is not replaced by another', async () => {
+  offer('pulumi', OWN);
+  const env = { ...bare(), CELL_PULUMI: join(base, 'nothing') };
+  await expect(tool('pulumi', OWN, { env })).rejects.toMatchObject({ code: 'ENGINE_MISSING' });
+  expect(asked).toEqual([]);
+});
+
 describe('for this computer', () => {
   const { version } = toolOf('pulumi');
 

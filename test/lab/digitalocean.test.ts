@@ -70,6 +70,9 @@ dns: { provider: digitalocean, ${at('dns')}, ttl: 30s }
     const [first] = (await plot.status()).cells;
     expect(await plot.addresses(NAME)).toEqual([first?.address]);
     expect((await plot.ask(NAME, '/hello')).status).toBe(200);
+    // What makes and unmakes machines there came with its imprint.
+    const engines = await cell('ssh', first!.name, '--', 'ls', '/opt/cell/engines');
+    expect(engines.trim().split('\n')).toEqual(['pulumi', 'pulumi-resource-digitalocean']);
 
     await cell('ssh', first!.name, '--', 'cell', 'divide', '--now', 'web');
     const { cells } = await plot.until('a child', ({ cells }) => cells.length === 2, 120_000);

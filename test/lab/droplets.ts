@@ -2,18 +2,16 @@
  * Droplets of the stand-in as machines of a box on this computer: what a cell rents by the API boots, and lives. Beside it
  * what makes that a whole cloud: name servers for its domain, and a laptop whose resolver knows them.
  */
-import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, linkSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Answer } from 'dns-packet';
 import { createMachine, removeMachine } from '../../src/box/machines.ts';
 import { machineId } from '../../src/box/words.ts';
-import { findPulumi } from '../../stacks/engines/pulumi.find.ts';
 import { letIn } from '../digitalocean/cloud.support.ts';
 import { type Cloud, type Machines, startCloud } from '../digitalocean/cloud.ts';
 import { settledBy } from '../digitalocean/cloud-init.ts';
-import { installPlugin, PLUGIN } from '../digitalocean/plugin/install.ts';
+import { installPlugin } from '../digitalocean/plugin/install.ts';
 import { closeServers, serve } from '../effects/dns/udp.support.ts';
 import { type LabBox, startBox } from './box.ts';
 
@@ -53,7 +51,7 @@ export async function startRenting({ octet, zone }: Renting): Promise<Rented> {
     );
   const box = await startBox({ octet, dns: address });
   const cloud = await startCloud({
-    ...{ zone, address, machines: dropletsOn(box, join(bin, PLUGIN)) },
+    ...{ zone, address, machines: dropletsOn(box) },
     ...{ unlistedMs: 1_500, lingersMs: 3_000 },
   });
   letIn(cloud);
@@ -81,15 +79,14 @@ export async function startRenting({ octet, zone }: Renting): Promise<Rented> {
 const birthOf = (id: number) => `d${id}`;
 const idOf = (id: number) => machineId(MAKER, birthOf(id));
 
-/** Each is an image with the engine in it, as one of one's own at a cloud would be, settled by its user data. */
-function dropletsOn({ box }: LabBox, plugin: string): Machines {
+/** Each is an image with nothing of ours in it, settled by its user data. */
+function dropletsOn({ box }: LabBox): Machines {
   return {
     async make({ id, image, userData, keys }) {
       const { hostKey, rootKeys } = settledBy(userData, keys);
       const [imprintKey, ...others] = rootKeys;
       if (hostKey === null || imprintKey === undefined || others.length > 0)
         throw new Error(`a droplet of a cell has a host key and one key for root, not ${rootKeys.length}`);
-      withEngine(box.dir, plugin);
       const { address } = await createMachine(box, MAKER, MOST, {
         ...{ birth: birthOf(id), parent: 'digitalocean', cloud: 'digitalocean', imprintKey, hostKey },
         image: IMAGES[image] ?? image,
@@ -98,24 +95,6 @@ function dropletsOn({ box }: LabBox, plugin: string): Machines {
     },
     end: (id) => removeMachine(box, idOf(id)),
   };
-}
-
-/** The engine and its plugin, laid over the image of every droplet. They go with the last of them. */
-function withEngine(dir: string, plugin: string): void {
-  const pulumi = findPulumi();
-  if (pulumi === null) throw new Error('there is no Pulumi CLI');
-  const layer = createHash('sha256').update('engine').digest('hex');
-  const folder = join(dir, 'layers', MAKER);
-  const bin = join(folder, layer, 'usr/bin');
-  if (existsSync(bin)) return;
-  mkdirSync(bin, { recursive: true });
-  copyFileSync(plugin, join(bin, PLUGIN));
-  try {
-    linkSync(pulumi, join(bin, 'pulumi'));
-  } catch {
-    copyFileSync(pulumi, join(bin, 'pulumi'));
-  }
-  writeFileSync(join(folder, 'current.json'), JSON.stringify([layer]));
 }
 
 /** What the name servers show: the zone itself, and its records. */
