@@ -1,7 +1,7 @@
 /** The DNS provider `digitalocean`: records of a domain at DigitalOcean, each with an id of its own, through Pulumi. */
 import { geneFor } from '../gene.ts';
 import type { ResourceSpec } from '../stack.ts';
-import { claimOf, hostedBy, relativeName, SAID, wholeSeconds } from './hosted.ts';
+import { claimOf, hostedBy, relativeName, saidOf, wholeSeconds } from './hosted.ts';
 import { type DnsProvider, ownershipName } from './record.ts';
 
 const RECORD = 'digitalocean:index/dnsRecord:DnsRecord';
@@ -31,19 +31,15 @@ export const digitaloceanDns: DnsProvider = {
       ...[...new Set(need.domains)].flatMap((domain): ResourceSpec[] => {
         const claim = `${domain}/owner`;
         const named = (name: string) => relativeName(name, need.zone, TOP);
-        const record = (name: string, inputs: ResourceSpec['inputs'], when?: string) => ({
+        const record = (name: string, inputs: ResourceSpec['inputs'], more: Partial<ResourceSpec> = {}) => ({
           ...{ type: RECORD, name, provider: maker.name, inputs: { ...inputs, ttl: seconds } },
-          ...(when === undefined ? {} : { when }),
+          ...more,
         });
         return [
           record(claim, { domain: need.zone, type: 'TXT', name: named(ownershipName(domain)), value: claimOf(need) }),
           // After its claim, and gone before it: there is never an address that nobody knows of.
-          ...SAID.map(({ key, type, address, when }) =>
-            record(
-              `${domain}/${key}`,
-              { domain: { $ref: `${claim}.domain` }, type, name: named(domain), value: address },
-              when,
-            ),
+          ...saidOf(domain).map(({ name: key, type, address, more }) =>
+            record(key, { domain: { $ref: `${claim}.domain` }, type, name: named(domain), value: address }, more),
           ),
         ];
       }),

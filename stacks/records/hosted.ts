@@ -1,5 +1,5 @@
 /** What DNS providers have in common that keep a zone record by record and are run by Pulumi. */
-import type { Json } from '../stack.ts';
+import type { Json, ResourceSpec } from '../stack.ts';
 import type { ZoneApi } from './hosted.api.ts';
 import { type DnsProvider, ownershipText, type RecordNeed } from './record.ts';
 
@@ -11,16 +11,21 @@ export const ADDRESS_TYPE: Json = { $recordType: ADDRESS };
 /** All that a machine has. */
 export const ADDRESSES: Json = { $list: [ADDRESS, ADDRESS6] };
 
-/** What is said of a name, once an address: the second only where there is one. */
-export const SAID: readonly {
-  readonly key: string;
+interface Said {
+  readonly name: string;
   readonly type: Json;
   readonly address: Json;
-  readonly when?: string;
-}[] = [
-  { key: 'address', type: ADDRESS_TYPE, address: ADDRESS },
-  { key: 'address6', type: 'AAAA', address: ADDRESS6, when: 'address6' },
-];
+  readonly more: Partial<ResourceSpec>;
+}
+
+/** What is said of a domain, a resource an address; the second only where there is one. */
+export function saidOf(domain: string): readonly Said[] {
+  const name = `${domain}/address`;
+  return [
+    { name, type: ADDRESS_TYPE, address: ADDRESS, more: {} },
+    { name: `${name}6`, type: 'AAAA', address: ADDRESS6, more: { when: 'address6', after: [name] } },
+  ];
+}
 
 /** The text of the claim beside an address (claims.ts), which is known when the stack is run. */
 export function claimOf(need: Pick<RecordNeed, 'organism' | 'birth'>): Json {

@@ -1,7 +1,7 @@
 /** The DNS provider `linode`: records of a domain at Linode, each with an id of its own, through Pulumi. */
 import { geneFor } from '../gene.ts';
 import type { ResourceSpec } from '../stack.ts';
-import { claimOf, hostedBy, relativeName, SAID, wholeSeconds } from './hosted.ts';
+import { claimOf, hostedBy, relativeName, saidOf, wholeSeconds } from './hosted.ts';
 import { type DnsProvider, ownershipName } from './record.ts';
 
 const RECORD = 'linode:index/domainRecord:DomainRecord';
@@ -30,9 +30,9 @@ export const linodeDns: DnsProvider = {
       ...[...new Set(need.domains)].flatMap((domain): ResourceSpec[] => {
         const claim = `${domain}/owner`;
         const named = (name: string) => relativeName(name, need.zone, '');
-        const record = (name: string, inputs: ResourceSpec['inputs'], when?: string) => ({
+        const record = (name: string, inputs: ResourceSpec['inputs'], more: Partial<ResourceSpec> = {}) => ({
           ...{ type: RECORD, name, provider: maker.name, inputs: { ...inputs, ttlSec: seconds } },
-          ...(when === undefined ? {} : { when }),
+          ...more,
         });
         return [
           record(claim, {
@@ -42,11 +42,11 @@ export const linodeDns: DnsProvider = {
             target: claimOf(need),
           }),
           // After its claim, and gone before it: there is never an address that nobody knows of.
-          ...SAID.map(({ key, type, address, when }) =>
+          ...saidOf(domain).map(({ name: key, type, address, more }) =>
             record(
-              `${domain}/${key}`,
+              key,
               { domainId: { $ref: `${claim}.domainId` }, recordType: type, name: named(domain), target: address },
-              when,
+              more,
             ),
           ),
         ];

@@ -4,7 +4,7 @@
  */
 import { geneFor } from '../gene.ts';
 import type { Json, ResourceSpec } from '../stack.ts';
-import { claimOf, SAID, wholeSeconds } from './hosted.ts';
+import { claimOf, saidOf, wholeSeconds } from './hosted.ts';
 import { type DnsProvider, ownershipName } from './record.ts';
 
 const RECORD = 'aws:route53/record:Record';
@@ -41,9 +41,9 @@ export const route53Dns: DnsProvider = {
       // was cut off left is taken up again, and nobody else's is touched. A set without any stands in the way of ours.
       allowOverwrite: true,
     };
-    const record = (name: string, inputs: ResourceSpec['inputs'], when?: string): ResourceSpec => ({
+    const record = (name: string, inputs: ResourceSpec['inputs'], more: Partial<ResourceSpec> = {}): ResourceSpec => ({
       ...{ type: RECORD, name, provider: maker.name, inputs: { ...inputs, ...common } },
-      ...(when === undefined ? {} : { when }),
+      ...more,
     });
     return [
       maker,
@@ -57,12 +57,8 @@ export const route53Dns: DnsProvider = {
             records: [claimOf(need)],
           }),
           // After its claim, and gone before it: there is never an address that nobody knows of.
-          ...SAID.map(({ key, type, address, when }) =>
-            record(
-              `${domain}/${key}`,
-              { zoneId: { $ref: `${claim}.zoneId` }, name: domain, type, records: [address] },
-              when,
-            ),
+          ...saidOf(domain).map(({ name: key, type, address, more }) =>
+            record(key, { zoneId: { $ref: `${claim}.zoneId` }, name: domain, type, records: [address] }, more),
           ),
         ];
       }),

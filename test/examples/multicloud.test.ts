@@ -40,7 +40,9 @@ test('is planned right in every line, without a CLI and without a credential', a
     `multicloud-${BIRTH}-voice.shop`,
     '  + linode:index/domainRecord:DomainRecord  shop.example.net/owner',
     '  + linode:index/domainRecord:DomainRecord  shop.example.net/address',
-    '7 to make, 0 to change, 0 to replace, 0 to destroy.',
+    // Droplets have an address of IPv6, too.
+    '  + linode:index/domainRecord:DomainRecord  shop.example.net/address6',
+    '8 to make, 0 to change, 0 to replace, 0 to destroy.',
     // A droplet is 6 USD, and four of the dearest are less than the cap.
     'A month: 0.00 USD now, 6.00 USD then, never over 24.00 USD.',
     'Credentials: digitalocean, linode, cloudflare DNS, linode DNS',
