@@ -6,6 +6,7 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { begin } from './beat.ts';
 import { pathsOf } from './carry.ts';
+import { runsOf } from './decide/renewal.ts';
 import { letIn, letInFirst } from './doors.ts';
 import { holdWithDump, restore } from './dumps.ts';
 import { createRecipient, recipientOf, unseal } from './effects/age.ts';
@@ -34,7 +35,9 @@ import {
   takeGenome,
 } from './here.ts';
 import { layout } from './layout.ts';
+import { lineOf } from './line.ts';
 import { quietly, withLock } from './lock.ts';
+import { keepRenewal, renewalOf } from './renewal.ts';
 import { secure, securityOf } from './security.ts';
 import { tell } from './tell.ts';
 import { expected } from './traffic.ts';
@@ -105,7 +108,14 @@ const hatch: Performed<'hatch'> = async (here, { parent, birth, inheritance }) =
   if (self.state === 'born') await say(here, { kind: 'born', birth, parent, key: here.identity.publicKey });
   await keepCredentials(here, { compute: inheritance.compute, dns: inheritance.dns });
   await keepSecrets(here, { ...(await secretsOf(here)), ...inheritance.secrets });
-  const genome = await takeGenome(here);
+  const tip = (await lineOf(here)).at(-1);
+  const genome = await takeGenome(here, tip);
+  if (tip !== undefined && tip.proposal !== null) {
+    await keepRenewal(here, { ...(await renewalOf(here)), runs: tip.proposal });
+    const { proposal, genome: hash } = tip;
+    const known = runsOf(await lineageOf(here), here.identity.id)?.proposal === proposal;
+    if (!known) await say(here, { kind: 'took', proposal, genome: hash, ok: true, why: 'born with it' });
+  }
   await letIn(here);
   await begin(here, genome, self.bornAt);
   return { name: self.name };

@@ -11,6 +11,8 @@ export type CellId = string;
 /** Names one attempt to make a machine, and so its stacks and tags: `b` and 10 hex digits. Known before any key is. */
 export type BirthId = string;
 export type FunctionName = string;
+/** The fingerprint of a signed proposal, as long as a cell's id and in the same letters. */
+export type ProposalId = string;
 /** A line as in authorized_keys, without options or comment: `ssh-ed25519 AAAA…`. */
 export type PublicKey = string;
 
@@ -99,7 +101,25 @@ export type Deed =
   /** By the seeder or an authority: this cell shall hand back and go. */
   | { readonly kind: 'order'; readonly wilt: CellId; readonly why: string }
   | { readonly kind: 'freeze'; readonly why: string }
-  | { readonly kind: 'thaw'; readonly why: string };
+  | { readonly kind: 'thaw'; readonly why: string }
+  /** What I say to a proposed genome. The first yes to a proposal of one genome stands; a no may become a yes. */
+  | { readonly kind: 'vote'; readonly proposal: ProposalId; readonly yes: boolean; readonly why: string }
+  /**
+   * I run this genome and am healthy with it; or, not `ok`, it did not hold here, and with that it is taken back
+   * everywhere. `proposal` null: the genome of the genesis.
+   */
+  | {
+      readonly kind: 'took';
+      readonly proposal: ProposalId | null;
+      /** sha256 (hex) of the genome's files. */
+      readonly genome: string;
+      readonly ok: boolean;
+      readonly why: string;
+    }
+  /** A function that the genome has new lives with me from now on. */
+  | { readonly kind: 'begin'; readonly function: FunctionName }
+  /** A function that the genome has no more lives with me no longer. */
+  | { readonly kind: 'end'; readonly function: FunctionName };
 
 export type DeedKind = Deed['kind'];
 
@@ -141,6 +161,41 @@ export interface Cell extends Birth {
   readonly why: string;
 }
 
+/** A genome that an authority proposes, in place of the one it names. Its files are the tree of the commit that carries it. */
+export interface Proposal {
+  readonly v: 1;
+  readonly organism: string;
+  /** The proposal by which the genome that it changes was accepted; null: that of the genesis. */
+  readonly parent: ProposalId | null;
+  /** sha256 (hex) of the files. */
+  readonly genome: string;
+  readonly at: number;
+  readonly why: string;
+  /** The organism's own limits that it may raise: not without its author's saying so. */
+  readonly raises: readonly ('maxCells' | 'maxMonthlyCost')[];
+  readonly author: PublicKey;
+  /** Ed25519 over the canonical bytes without `sig`, base64. */
+  readonly sig: string;
+}
+
+/** A proposal as it is known here. */
+export interface Proposed extends Proposal {
+  readonly id: ProposalId;
+  /** Its commit. */
+  readonly commit: string;
+}
+
+/** A vote of a cell, or how a genome went with it. */
+export interface Said {
+  readonly kind: 'vote' | 'took';
+  readonly proposal: ProposalId | null;
+  readonly yes: boolean;
+  /** Of a genome that was taken: its hash. */
+  readonly genome: string | null;
+  readonly why: string;
+  readonly at: number;
+}
+
 /** What the verified feeds add up to. Made by decide/lineage.ts; the same feeds give the same lineage, in any order. */
 export interface Lineage {
   readonly organism: string;
@@ -168,6 +223,8 @@ export interface Lineage {
   readonly waiting: Readonly<Record<CellId, number>>;
   /** How far each feed has been folded: the number of entries. */
   readonly folded: Readonly<Record<CellId, number>>;
+  /** The newest votes of each cell and how genomes went with it, oldest first. */
+  readonly said?: Readonly<Record<CellId, readonly Said[]>>;
   /** What only the fold itself reads, so that it can go on from here. */
   readonly ledger?: Ledger;
 }
@@ -306,6 +363,8 @@ export interface View {
   readonly sagas: readonly OpenSaga[];
   /** Clouds that do not yet keep the artefacts of now for new machines, and a machine there that has them. */
   readonly bakeable?: readonly { readonly cloud: string; readonly birth: BirthId }[];
+  /** Why the organism neither grows nor shrinks now: a genome is spreading. */
+  readonly renewing?: string;
   /** What one cell costs a month in each cloud, in cents. */
   readonly monthlyCents: Readonly<Record<string, number>>;
 }

@@ -12,6 +12,7 @@ import type { Change } from '../stacks/engines/engine.ts';
 import { computeProvider } from '../stacks/machines/index.ts';
 import { stemsOf } from './decide/slots.ts';
 import { genomeOf, type Here, hasHome, lineageOf, openHome } from './here.ts';
+import { lineOf } from './line.ts';
 import { keyPair } from './making.ts';
 import type { Cell } from './model.ts';
 import type { Mitosis } from './saga.ts';
@@ -45,8 +46,8 @@ export async function plan(home: string, genomeFile: string, genome: Genome): Pr
   const lineage = grown === null ? null : await lineageOf(grown);
   const living = Object.values(lineage?.cells ?? {}).filter((cell) => cell.state !== 'gone');
   const stacks = living.length > 0 ? [] : await firstStacks(home, genome, grown);
-  const differs =
-    lineage !== null && lineage.genome !== '' && lineage.genome !== genomeHash(await genomeFiles(genomeFile, genome));
+  const accepted = grown !== null && lineage?.genome ? (await lineOf(grown)).at(-1)?.genome : undefined;
+  const differs = accepted !== undefined && accepted !== genomeHash(await genomeFiles(genomeFile, genome));
   const changed = grown !== null && differs ? difference(await genomeOf(grown), genome) : [];
   const price = (cloud: string) => {
     const gene = genome.clouds[cloud];
