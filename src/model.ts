@@ -5,14 +5,15 @@
  * every stored shape carries `v`.
  */
 import type { Genome } from '../genome/schema.ts';
+import type { ProposalId, Said } from './proposed.ts';
+
+export type { Proposal, ProposalId, Proposed, Said } from './proposed.ts';
 
 /** The fingerprint of a cell's key: 26 lower-case base32 characters of SHA-256 (130 bits). Also a seeder's. */
 export type CellId = string;
 /** Names one attempt to make a machine, and so its stacks and tags: `b` and 10 hex digits. Known before any key is. */
 export type BirthId = string;
 export type FunctionName = string;
-/** The fingerprint of a signed proposal, as long as a cell's id and in the same letters. */
-export type ProposalId = string;
 /** A line as in authorized_keys, without options or comment: `ssh-ed25519 AAAA…`. */
 export type PublicKey = string;
 
@@ -159,41 +160,6 @@ export interface Cell extends Birth {
   /** Whether the parent's imprint key is known to be removed. */
   readonly weaned: boolean;
   readonly why: string;
-}
-
-/** A genome that an authority proposes, in place of the one it names. Its files are the tree of the commit that carries it. */
-export interface Proposal {
-  readonly v: 1;
-  readonly organism: string;
-  /** The proposal by which the genome that it changes was accepted; null: that of the genesis. */
-  readonly parent: ProposalId | null;
-  /** sha256 (hex) of the files. */
-  readonly genome: string;
-  readonly at: number;
-  readonly why: string;
-  /** The organism's own limits that it may raise: not without its author's saying so. */
-  readonly raises: readonly ('maxCells' | 'maxMonthlyCost')[];
-  readonly author: PublicKey;
-  /** Ed25519 over the canonical bytes without `sig`, base64. */
-  readonly sig: string;
-}
-
-/** A proposal as it is known here. */
-export interface Proposed extends Proposal {
-  readonly id: ProposalId;
-  /** Its commit. */
-  readonly commit: string;
-}
-
-/** A vote of a cell, or how a genome went with it. */
-export interface Said {
-  readonly kind: 'vote' | 'took';
-  readonly proposal: ProposalId | null;
-  readonly yes: boolean;
-  /** Of a genome that was taken: its hash. */
-  readonly genome: string | null;
-  readonly why: string;
-  readonly at: number;
 }
 
 /** What the verified feeds add up to. Made by decide/lineage.ts; the same feeds give the same lineage, in any order. */

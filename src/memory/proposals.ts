@@ -106,9 +106,11 @@ export async function judgeProposals(
         rest.delete(id);
         continue;
       }
-      if (!open.has(found.on)) continue;
+      // One that the line holds was judged when it was taken.
+      const passedHere = found.proposed.id === id && (commit === court.tip || passed.has(commit));
+      if (!open.has(found.on) && !passedHere) continue;
       rest.delete(id);
-      const why = await objection(objects, court, id, found);
+      const why = passedHere ? null : await objection(objects, court, id, found);
       const full = court.known.size + taken.size >= MAX_PROPOSALS;
       if (why !== null) refused[id] = why;
       else if (full) refused[id] = { reason: 'stranger', why: `there are ${MAX_PROPOSALS} proposals already` };
