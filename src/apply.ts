@@ -8,7 +8,7 @@ import { updateRefs } from './memory/repo.ts';
 import { syncAll } from './memory/sync.ts';
 import type { Proposed } from './model.ts';
 import { follow } from './observe.ts';
-import { propose, refresh, type Wish } from './propose.ts';
+import { carry, propose, refresh, type Wish } from './propose.ts';
 import { pulsesOf } from './pulse.ts';
 
 /** One thing that happened; `text` is for people. */
@@ -93,19 +93,6 @@ export async function apply(here: Here, options: ApplyOptions): Promise<Applied>
     await sleep(LOOK_MS);
     await look(here);
   }
-}
-
-/** To every cell that answers. Gives why all of those refused it; null: at least one has it. */
-async function carry(here: Here, id: string): Promise<string | null> {
-  const cells = Object.values((await lineageOf(here)).cells).filter(({ state }) => state !== 'gone');
-  const results = await syncAll(cells, { home: here.home, identity: here.identity });
-  const reasons = results.flatMap(({ result }) =>
-    result === undefined ? [] : [result.refusedByPeer[id]?.why ?? null],
-  );
-  const [why] = reasons;
-  if (reasons.some((reason) => reason === null) || why == null) return null;
-  await updateRefs(here.memory.dir, [{ ref: proposalRef(id), to: null }]);
-  return why;
 }
 
 /** What is new, from the first cell that answers: it hears of the others. */

@@ -24,13 +24,30 @@ export async function planTurn(
   const old = from === undefined ? null : await here.memory.genomeFiles(from);
   const after = await parsed(next);
   const own = lineage.cells[here.identity.id]?.functions ?? [];
-  const changed = own.filter((name) => {
-    const [was, will] = [before.functions[name], after.functions[name]];
-    return will !== undefined && (was === undefined || old === null || programOf(was, old) !== programOf(will, next));
-  });
+  const [was, will] = [old && { genome: before, files: old }, { genome: after, files: next }];
+  const { changed, gone } = turnOf(own, was, will);
   const fresh = first ? Object.keys(after.functions).filter((name) => (lineage.homes[name] ?? []).length === 0) : [];
-  const gone = own.filter((name) => after.functions[name] === undefined);
   return { to, back, changed, fresh, gone, placed: false, failures: 0 };
+}
+
+/** A genome and the files it carries. */
+export interface Carried {
+  readonly genome: Genome;
+  readonly files: readonly GenomeFile[];
+}
+
+/** Which functions of a cell another genome starts anew, and which go. null: what ran is not known. */
+export function turnOf(
+  own: readonly FunctionName[],
+  before: Carried | null,
+  after: Carried,
+): Pick<Turning, 'changed' | 'gone'> {
+  const changed = own.filter((name) => {
+    const [was, will] = [before?.genome.functions[name], after.genome.functions[name]];
+    if (will === undefined) return false;
+    return was === undefined || before === null || programOf(was, before.files) !== programOf(will, after.files);
+  });
+  return { changed, gone: own.filter((name) => after.genome.functions[name] === undefined) };
 }
 
 async function parsed(files: readonly GenomeFile[]): Promise<Genome> {

@@ -9,7 +9,7 @@ import { type Status, statusOf } from './status.ts';
 import { type LinkResult, syncEverybody } from './sync.ts';
 
 /** A cell's ticks keep it up to date; a laptop has none. */
-function isCell(here: Pick<Here, 'home'>): boolean {
+export function isCell(here: Pick<Here, 'home'>): boolean {
   return existsSync(join(here.home, 'cell.json'));
 }
 

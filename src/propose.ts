@@ -7,8 +7,9 @@ import { genomeOf, type Here, lineageOf } from './here.ts';
 import { authorities, lineOf, proposalsOf, type Step } from './line.ts';
 import { writeProposal } from './memory/genome.ts';
 import { keepDigest } from './memory/greeting.ts';
-import { makeProposal, proposalRef } from './memory/proposals.ts';
+import { makeProposal, proposalId, proposalRef } from './memory/proposals.ts';
 import { updateRefs } from './memory/repo.ts';
+import { syncAll } from './memory/sync.ts';
 import type { Proposed } from './model.ts';
 import { follow } from './observe.ts';
 import { syncEverybody } from './sync.ts';
@@ -88,9 +89,21 @@ export async function propose(here: Here, { genomeFile, genome, why, raise }: Wi
   const what = { organism, parent: tip.proposal, genome: hash, at: here.clock(), why, raises };
   const proposal = makeProposal(here.identity, what);
   const commit = await writeProposal(here.memory.dir, files, tip.commit, proposal);
-  const { proposalId } = await import('./memory/proposals.ts');
   const made = { ...proposal, id: proposalId(proposal), commit };
   await updateRefs(here.memory.dir, [{ ref: proposalRef(made.id), to: commit }]);
   keepDigest(here.memory);
   return { proposal: made, created: true, from: tip };
+}
+
+/** To every cell that answers. Gives why all of those refused it; null: at least one has it. */
+export async function carry(here: Here, id: string): Promise<string | null> {
+  const cells = Object.values((await lineageOf(here)).cells).filter(({ state }) => state !== 'gone');
+  const results = await syncAll(cells, { home: here.home, identity: here.identity });
+  const reasons = results.flatMap(({ result }) =>
+    result === undefined ? [] : [result.refusedByPeer[id]?.why ?? null],
+  );
+  const [why] = reasons;
+  if (reasons.some((reason) => reason === null) || why == null) return null;
+  await updateRefs(here.memory.dir, [{ ref: proposalRef(id), to: null }]);
+  return why;
 }
