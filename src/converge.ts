@@ -8,6 +8,7 @@ import type { FunctionGene, Genome } from '../genome/schema.ts';
 import { install as schedule } from './effects/schedule.ts';
 import * as functions from './functions.ts';
 import { genomeOf, type Here, lineageOf, say, takeGenome } from './here.ts';
+import type { RunContext } from './journal.ts';
 import type { Step } from './line.ts';
 import type { FunctionName } from './model.ts';
 import { keepRenewal, type Renewal, renewalOf, type Turning } from './renewal.ts';
@@ -68,27 +69,32 @@ function programOf(gene: FunctionGene, files: readonly GenomeFile[]): string {
   return JSON.stringify([run, image, packages, limits, sandbox, env, port, health?.within, source, carried]);
 }
 
+/** For drills: told of each thing that was done, before and after it is written down. */
+export type Faults = Pick<RunContext, 'afterStep' | 'beforeRecord'>;
+
 /** Goes on with a turn to its end. Throws UNHEALTHY for a function that does not become well with it. */
-export async function converge(here: Here, renewal: Renewal): Promise<void> {
+export async function converge(here: Here, renewal: Renewal, faults: Faults = {}): Promise<void> {
   let now = renewal;
-  const note = async (change: Partial<Turning>, rest: Partial<Renewal> = {}) => {
+  const note = async (step: string, change: Partial<Turning>, rest: Partial<Renewal> = {}) => {
+    faults.beforeRecord?.(step);
     now = { ...now, ...rest, turning: { ...(now.turning as Turning), ...change } };
     await keepRenewal(here, now);
+    faults.afterStep?.(step);
   };
   const { to, placed, changed, fresh, gone, back } = now.turning as Turning;
   if (!placed) {
     await takeGenome(here, to);
-    await note({ placed: true }, { runs: to.proposal });
+    await note('place', { placed: true }, { runs: to.proposal });
   }
   const genome = await genomeOf(here);
   for (const name of gone) {
     await functions.stop(here, name);
-    await note({ gone: without(now, 'gone', name) });
+    await note('stop', { gone: without(now, 'gone', name) });
   }
   for (const name of changed) {
     await functions.hold(here, name);
     await functions.resume(here, name);
-    await note({ changed: without(now, 'changed', name) });
+    await note('change', { changed: without(now, 'changed', name) });
   }
   for (const name of fresh) {
     // Prepared before it is said: who says that it lives here must be able to run it.
@@ -96,11 +102,12 @@ export async function converge(here: Here, renewal: Renewal): Promise<void> {
     const homes = (await lineageOf(here)).homes[name] ?? [];
     if (!homes.includes(here.identity.id)) await say(here, { kind: 'begin', function: name });
     await functions.start(here, [name]);
-    await note({ fresh: without(now, 'fresh', name) });
+    await note('fresh', { fresh: without(now, 'fresh', name) });
   }
   const { heartbeat: heartbeatMs, schedule: kind } = genome.body;
   await schedule({ layout: here.layout, heartbeatMs, organism: genome.organism, schedule: kind });
   const done = { turning: null, turnedAt: here.clock(), forward: back === null, illSince: null };
+  faults.beforeRecord?.('turn');
   await keepRenewal(here, { ...(await renewalOf(here)), ...done });
 }
 

@@ -68,7 +68,7 @@ async function tick(here: Here, options: TickOptions): Promise<TickReport> {
     let renewing: string | null = null;
     if (options.dryRun !== true && (await isDue(here))) {
       const { renew } = await import('./renew.ts');
-      ({ genome, busy: renewing } = await renew(here, () => lock.renew()));
+      ({ genome, busy: renewing } = await renew(here, { ...options, renew: () => lock.renew() }));
     }
     const sensed = await senseAll(here, genome, await lineageOf(here), beat);
     const seen = await look(here, genome, sensed, beat);

@@ -6,7 +6,7 @@
  * computer that is no cell follows: it takes in what was accepted and says nothing.
  */
 import type { Genome } from '../genome/schema.ts';
-import { converge, planTurn } from './converge.ts';
+import { converge, type Faults, planTurn } from './converge.ts';
 import * as d from './decide/renewal.ts';
 import { CellError, explain } from './errors.ts';
 import * as functions from './functions.ts';
@@ -14,6 +14,7 @@ import { genomeOf, type Here, lineageOf, say, takeGenome } from './here.ts';
 import { ALIVE_EVERY_MS, STEP_ATTEMPTS } from './limits.ts';
 import { authorities, keepLine, lineOf, proposalsOf, type Step, showLine } from './line.ts';
 import type { Proposed } from './model.ts';
+import type { PerformOptions } from './perform.ts';
 import { opinionOf } from './policy.ts';
 import { pulsesOf } from './pulse.ts';
 import { keepRenewal, keyOf, type Renewal, renewalOf } from './renewal.ts';
@@ -26,6 +27,9 @@ export interface Renewed {
   /** What was done or is waited for, one line each, and what failed. */
   readonly notes: readonly string[];
 }
+
+/** Holding the lock for longer, and faults for drills: at each step, and at each thing done within a turn. */
+export type RenewOptions = PerformOptions;
 
 /** Things done in one tick: what is left over is for the next. */
 const MOST = 20;
@@ -42,9 +46,12 @@ interface Moment {
 }
 
 /** `done`: something changed, look again. */
-type Move = { readonly done: string } | { readonly wait: string; readonly busy: boolean } | 'quiet';
+type Move =
+  | { readonly done: string; readonly step: string }
+  | { readonly wait: string; readonly busy: boolean }
+  | 'quiet';
 
-export async function renew(here: Here, lease: () => boolean = () => true): Promise<Renewed> {
+export async function renew(here: Here, { renew: lease = () => true, ...faults }: RenewOptions = {}): Promise<Renewed> {
   const notes: string[] = [];
   let busy: string | null = null;
   const alive = setInterval(lease, ALIVE_EVERY_MS);
@@ -52,13 +59,14 @@ export async function renew(here: Here, lease: () => boolean = () => true): Prom
     for (let round = 0; round < MOST; round++) {
       const moment = await lookAt(here);
       if (moment === null) break;
-      const move = await step(moment);
+      const move = await step(moment, faults);
       if (move === 'quiet') {
         const quiet = keyOf((await here.memory.recall()).proposals);
         await keepRenewal(here, { ...(await renewalOf(here)), quiet });
         break;
       }
       if ('done' in move) {
+        faults.afterStep?.(move.step);
         notes.push(move.done);
         here.log(`genome: ${move.done}`, 'notice');
         continue;
@@ -103,15 +111,15 @@ async function lookAt(here: Here): Promise<Moment | null> {
   return { here, genome, renewal, line, tip, view, cell };
 }
 
-async function step(moment: Moment): Promise<Move> {
+async function step(moment: Moment, faults: Faults): Promise<Move> {
   const { here, renewal, line, tip, view, cell } = moment;
   const failure = tip.proposal === null ? null : d.failureOf(view, tip.proposal);
   if (failure !== null && line.length > 1) {
     await keepLine(here, line.slice(0, -1));
     const who = view.lineage.cells[failure.cell]?.name ?? failure.cell;
-    return { done: `${tip.proposal} is taken back: at ${who}, ${failure.why}` };
+    return { step: 'back', done: `${tip.proposal} is taken back: at ${who}, ${failure.why}` };
   }
-  if (renewal.turning !== null && renewal.turning.to.commit === tip.commit) return turn(moment);
+  if (renewal.turning !== null && renewal.turning.to.commit === tip.commit) return turn(moment, faults);
   if (renewal.runs !== tip.proposal || renewal.turning !== null) return begin(moment);
   if (cell) {
     const held = await hold(moment);
@@ -120,7 +128,7 @@ async function step(moment: Moment): Promise<Move> {
       if (moment.genome.functions[name] !== undefined) continue;
       await say(here, { kind: 'end', function: name });
       await functions.forget(here, name);
-      return { done: `${name} ended: the genome has it no more` };
+      return { step: 'end', done: `${name} ended: the genome has it no more` };
     }
   }
   return judge(moment);
@@ -132,12 +140,12 @@ async function begin({ here, renewal, line, tip, view, cell }: Moment): Promise<
   if (renewal.runs === tip.proposal) {
     // One that was taken back before anything of it was here.
     await keepRenewal(here, { ...renewal, turning: null });
-    return { done: `${name} stays` };
+    return { step: 'begin', done: `${name} stays` };
   }
   if (!cell) {
     await takeGenome(here, tip);
     await keepRenewal(here, { ...renewal, runs: tip.proposal, turning: null });
-    return { done: `${name} is the organism's` };
+    return { step: 'begin', done: `${name} is the organism's` };
   }
   const from = line.find(({ proposal }) => proposal === renewal.runs);
   const proposal = view.proposals.find(({ id }) => id === tip.proposal);
@@ -153,7 +161,7 @@ async function begin({ here, renewal, line, tip, view, cell }: Moment): Promise<
   const back = from === undefined ? `${renewal.runs} did not hold` : null;
   const turning = await planTurn(here, from ?? stepOf(view.proposals, renewal.runs), tip, { first, back });
   await keepRenewal(here, { ...renewal, turning });
-  return { done: `taking in ${name}${back === null ? '' : ` again: ${back}`}` };
+  return { step: 'begin', done: `taking in ${name}${back === null ? '' : ` again: ${back}`}` };
 }
 
 function stepOf(proposals: readonly Proposed[], id: string | null): Step | undefined {
@@ -162,10 +170,10 @@ function stepOf(proposals: readonly Proposed[], id: string | null): Step | undef
 }
 
 /** Does what is left of a turn. A function that does not become well with a new genome ends the genome, everywhere. */
-async function turn({ here, renewal, tip }: Moment): Promise<Move> {
+async function turn({ here, renewal, tip }: Moment, faults: Faults): Promise<Move> {
   try {
-    await converge(here, renewal);
-    return { done: `genome ${tip.genome.slice(0, 12)} is taken in` };
+    await converge(here, renewal, faults);
+    return { step: 'turn', done: `genome ${tip.genome.slice(0, 12)} is taken in` };
   } catch (error) {
     const now = await renewalOf(here);
     const failures = (now.turning?.failures ?? 0) + 1;
@@ -178,7 +186,7 @@ async function turn({ here, renewal, tip }: Moment): Promise<Move> {
 
 async function fail(here: Here, tip: Step, why: string): Promise<Move> {
   await say(here, { kind: 'took', proposal: tip.proposal, genome: tip.genome, ok: false, why: why.slice(0, 300) });
-  return { done: `genome ${tip.genome.slice(0, 12)} does not hold here: ${why}` };
+  return { step: 'fail', done: `genome ${tip.genome.slice(0, 12)} does not hold here: ${why}` };
 }
 
 /** Says that it is well with the genome it runs, or that it is not, for as long as others have yet to take it in. */
@@ -202,7 +210,7 @@ async function hold({ here, genome, renewal, tip, view }: Moment): Promise<Move 
   if (said) return { wait: `${name} goes on to other cells`, busy: true };
   const why = renewal.forward ? '' : 'the one before came back';
   await say(here, { kind: 'took', proposal: tip.proposal, genome: tip.genome, ok: true, why });
-  return { done: `${name} holds here` };
+  return { step: 'took', done: `${name} holds here` };
 }
 
 /** Votes, and accepts what the rule of the genome accepts. */
@@ -217,7 +225,7 @@ async function judge({ here, genome, line, tip, view, cell }: Moment): Promise<M
     const yes = why.length === 0;
     const reasons = yes ? 'an authority signed it, and it compiles here' : why.join('; ').slice(0, 300);
     await say(here, { kind: 'vote', proposal: asked.one.id, yes, why: reasons });
-    return { done: `${yes ? 'yes' : 'no'} to ${asked.one.id}: ${reasons}` };
+    return { step: 'vote', done: `${yes ? 'yes' : 'no'} to ${asked.one.id}: ${reasons}` };
   }
   const { accepted, why } = d.verdict(view, tip.proposal, genome.governance.rule);
   if (accepted === null) return { wait: `${open.length} proposed: ${why}`, busy: false };
@@ -232,5 +240,5 @@ async function judge({ here, genome, line, tip, view, cell }: Moment): Promise<M
     [...line, next],
     passed.map(({ id }) => id),
   );
-  return { done: `${accepted.id} is accepted: ${why}` };
+  return { step: 'accept', done: `${accepted.id} is accepted: ${why}` };
 }

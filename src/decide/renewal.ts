@@ -97,13 +97,13 @@ export interface Verdict {
 
 /**
  * Which successor of a genome (`parent`) its rule accepts. Where every cell gave its ballot and none has most, the one
- * with the most has it, then the one with the fewest refusals, then the newest: else they would stand there for ever.
+ * with the most has it, then the newest: else they would stand there for ever.
  */
 export function verdict(view: Ballots, parent: ProposalId | null, rule: Genome['governance']['rule']): Verdict {
   const open = view.proposals.filter((one) => one.parent === parent && failureOf(view, one.id) === null);
   const counted = open
     .map((one) => ({ one, ...tally(view, one) }))
-    .sort((a, b) => b.yes.length - a.yes.length || a.no.length - b.no.length || newer(a.one, b.one));
+    .sort((a, b) => b.yes.length - a.yes.length || newer(a.one, b.one));
   const [first] = counted;
   if (first === undefined) return { accepted: null, why: 'nothing is proposed' };
   if (rule === 'authority') {
