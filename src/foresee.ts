@@ -74,6 +74,14 @@ export function warningsOf(before: Genome, after: Genome): readonly string[] {
     if (after.functions[name] === undefined && data.length > 0)
       found.push(`${name} goes, and its data with it: ${data.join(', ')}`);
   }
+  for (const [name, { packages, image }] of Object.entries(after.functions)) {
+    const had = before.functions[name];
+    const more = packages.filter((one) => had?.packages.includes(one) !== true);
+    if (more.length > 0)
+      found.push(`${name} needs ${more.join(', ')}, which no tick installs: have it on the machines first`);
+    if (image !== undefined && Object.values(before.functions).every((one) => one.image === undefined))
+      found.push(`${name} is the first image: podman has to be on the machines`);
+  }
   const lost = before.governance.authorities.filter((key) => !after.governance.authorities.includes(key));
   for (const key of lost) found.push(`an authority goes: ${key.split(' ').slice(2).join(' ') || key}`);
   return found;

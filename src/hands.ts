@@ -108,11 +108,14 @@ const hatch: Performed<'hatch'> = async (here, { parent, birth, inheritance }) =
   if (self.state === 'born') await say(here, { kind: 'born', birth, parent, key: here.identity.publicKey });
   await keepCredentials(here, { compute: inheritance.compute, dns: inheritance.dns });
   await keepSecrets(here, { ...(await secretsOf(here)), ...inheritance.secrets });
-  const tip = (await lineOf(here)).at(-1);
-  const genome = await takeGenome(here, tip);
-  if (tip !== undefined && tip.proposal !== null) {
-    await keepRenewal(here, { ...(await renewalOf(here)), runs: tip.proposal });
-    const { proposal, genome: hash } = tip;
+  // What its parent runs: a genome that is spreading comes when it is the child's turn.
+  const line = await lineOf(here);
+  const inherited = runsOf(lineage, parent)?.proposal ?? null;
+  const step = line.find(({ proposal }) => proposal === inherited) ?? line[0];
+  const genome = await takeGenome(here, step);
+  if (step.proposal !== null) {
+    await keepRenewal(here, { ...(await renewalOf(here)), runs: step.proposal });
+    const { proposal, genome: hash } = step;
     const known = runsOf(await lineageOf(here), here.identity.id)?.proposal === proposal;
     if (!known) await say(here, { kind: 'took', proposal, genome: hash, ok: true, why: 'born with it' });
   }

@@ -53,6 +53,12 @@ export async function propose(here: Here, { genomeFile, genome, why, raise }: Wi
   const files = await genomeFiles(genomeFile, genome);
   const hash = genomeHash(files);
   const view = { lineage, proposals };
+  if (lineage.frozen !== null) {
+    throw new CellError('NOT_ALLOWED', 'The organism is frozen', {
+      why: lineage.frozen.why,
+      suggestion: 'Nothing moves until `cell thaw`; propose then.',
+    });
+  }
   if (tip.genome === hash) {
     const found = proposals.find(({ id }) => id === tip.proposal) ?? null;
     return { proposal: found, created: false, from: line.at(-2) ?? tip };

@@ -216,7 +216,11 @@ async function hold({ here, genome, renewal, tip, view }: Moment): Promise<Move 
 /** Votes, and accepts what the rule of the genome accepts. */
 async function judge({ here, genome, line, tip, view, cell }: Moment): Promise<Move> {
   const open = view.proposals.filter(({ parent, id }) => parent === tip.proposal && d.failureOf(view, id) === null);
-  if (open.length === 0) return 'quiet';
+  if (open.length === 0) {
+    // It may still be taken back; who is no cell only hears of that.
+    const done = d.isComplete(view, tip.proposal);
+    return done ? 'quiet' : { wait: `genome ${tip.genome.slice(0, 12)} is not in every cell yet`, busy: false };
+  }
   const self = here.identity.id;
   const counted = open.map((one) => ({ one, ...d.tally(view, one) }));
   const asked = counted.find(({ missing }) => missing.includes(self));

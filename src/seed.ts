@@ -22,6 +22,7 @@ import { resolveSecrets } from './effects/secrets.ts';
 import { CellError } from './errors.ts';
 import { type Here, hasHome, keepCredentials, keepSecrets, lineageOf, openHome, say, takeGenome } from './here.ts';
 import { type RunContext, run } from './journal.ts';
+import { lineOf } from './line.ts';
 import { newDivision, newMachine } from './making.ts';
 import { mitosis } from './mitosis.ts';
 import type { Cell } from './model.ts';
@@ -93,10 +94,12 @@ async function found({ home, genomeFile, genome, log }: SeedOptions): Promise<He
       recipient: await recipientOf(home),
     });
   } else if ((await lineageOf(here)).genome !== genomeHash(files)) {
+    // Changed since, by a proposal: the organism lives, and there is nothing to found.
+    if ((await lineOf(here)).at(-1)?.genome === genomeHash(files)) return here;
     throw new CellError('NOT_ALLOWED', 'This is not the genome that was seeded', {
       why: `an organism named ${genome.organism} began from another text; \`cell plan\` shows what differs`,
       suggestion:
-        'Bring back the genome that was seeded, or take the organism apart with `cell destroy` and seed anew.',
+        'A living organism takes a changed genome by `cell apply`; a seeding that was interrupted needs the text that it began with.',
     });
   }
   await here.memory.commitGenome(files);

@@ -19,10 +19,12 @@ beforeAll(async () => {
     text
       .replace('heartbeat: 15s', 'heartbeat: 6h')
       .replace('within: 15s', 'within: 4s')
-      .replace('every: 2s', 'every: 1s'),
+      .replace('every: 2s', 'every: 1s')
+      .replace('clouds:', 'healing: { suspectAfter: 18h, deadAfter: 36h, aloneAfter: 72h }\n\nclouds:'),
   );
   original = readFileSync(join(garden.folder, 'genome.yaml'), 'utf8');
-  await garden.cell('seed', '--yes');
+  const seeded = await garden.cell('seed', '--yes');
+  expect(seeded.code, seeded.stderr).toBe(0);
   name = (await garden.status()).cells[0]?.name ?? '';
 }, TIMEOUT);
 
