@@ -21,10 +21,20 @@ export default class Plan extends CellCommand {
   async run() {
     const { flags } = await this.parse(Plan);
     const { genome } = await readGenome(flags.genome);
-    const { plan, planMarkdown, planText } = await import('../src/plan.ts');
+    const [{ plan, planMarkdown, planText }, { joinIfInvited }] = await Promise.all([
+      import('../src/plan.ts'),
+      import('../src/invite.ts'),
+    ]);
+    await joinIfInvited(this.homeOf(flags));
     const report = await plan(this.homeOf(flags), flags.genome, genome);
     this.log(flags.markdown ? planMarkdown(report) : planText(report));
     if (flags['detailed-exitcode'] && report.changes > 0) process.exitCode = 2;
     return report;
+  }
+
+  /** With --detailed-exitcode 2 says that there are changes, so nothing else may. */
+  override async catch(thrown: Error & { oclif?: { exit?: number }; code?: string }): Promise<void> {
+    await super.catch(thrown);
+    if (process.exitCode === 2 && this.argv.includes('--detailed-exitcode')) process.exitCode = 1;
   }
 }

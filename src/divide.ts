@@ -5,6 +5,7 @@
  *   2 tend      functions that live here and do not run are started
  *   3 sense     pressure and health of the own functions
  *   4 sync      with every link not heard from since the last beat
+ *     renew    a genome that was proposed: vote, take it in, take it back (renew.ts); seldom
  *   5 decide    pure, with reasons (decide/)
  *   6 act       one exhaustive switch (perform.ts)
  *   7 endow     credentials that end soon are minted anew, those of nobody revoked (endowments.ts)
@@ -26,6 +27,7 @@ import type { Action, Decision, FunctionName } from './model.ts';
 import { type Outcome, wrong } from './outcome.ts';
 import { type PerformOptions, perform } from './perform.ts';
 import { publish, repeat } from './pulse.ts';
+import { isDue } from './renewal.ts';
 import { senseAll } from './sense.ts';
 import { syncLinks } from './sync.ts';
 import { tend } from './tend.ts';
@@ -61,12 +63,18 @@ async function tick(here: Here, options: TickOptions): Promise<TickReport> {
   const lock = await tryLock(here);
   if (lock === null) return { kind: 'busy', decision: null, outcomes: [] };
   try {
-    const genome = await genomeOf(here);
+    let genome = await genomeOf(here);
     const before = await lineageOf(here);
     if (options.dryRun !== true) await tend(here, before);
     const [beat, links] = await Promise.all([beatOf(here), syncLinks(here, before, genome)]);
+    let renewing: string | null = null;
+    if (options.dryRun !== true && (await isDue(here))) {
+      const { renew } = await import('./renew.ts');
+      ({ genome, busy: renewing } = await renew(here, { ...options, renew: () => lock.renew() }));
+    }
     const sensed = await senseAll(here, genome, await lineageOf(here), beat);
-    const view = await look(here, genome, sensed, beat);
+    const seen = await look(here, genome, sensed, beat);
+    const view = renewing === null ? seen : { ...seen, renewing };
     const now = here.clock();
     const decision = options.now === undefined ? decide(view, now, here.random) : decideNow(view, options.now, now);
     if (options.dryRun === true) return { kind: 'dry', decision, outcomes: [] };

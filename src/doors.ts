@@ -54,7 +54,8 @@ export async function letIn(here: Here): Promise<void> {
   const shells: PublicKey[] = [lineage.seeder.key, ...genome.governance.operators];
   if (self.state === 'wilting' && parent !== undefined) shells.push(parent.key);
   const extra = imprint === null ? [] : [`${imprint.trim()} imprint`];
-  const doors = { lineage, self: self.id, shells, extra, serve: serveWith(here), idOf: cellId };
+  const { authorities: authors } = genome.governance;
+  const doors = { lineage, self: self.id, shells, authors, extra, serve: serveWith(here), idOf: cellId };
   await openGates(here, genome, lineage);
   const oneUser = here.layout.peerKeys === here.layout.authorizedKeys;
   if (oneUser) await write(here, authorizedKeys(doors), '');

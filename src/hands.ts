@@ -6,6 +6,7 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { begin } from './beat.ts';
 import { pathsOf } from './carry.ts';
+import { runsOf } from './decide/renewal.ts';
 import { letIn, letInFirst } from './doors.ts';
 import { holdWithDump, restore } from './dumps.ts';
 import { ownAddresses } from './effects/addresses.ts';
@@ -35,7 +36,9 @@ import {
   takeGenome,
 } from './here.ts';
 import { layout } from './layout.ts';
+import { lineOf } from './line.ts';
 import { quietly, withLock } from './lock.ts';
+import { keepRenewal, renewalOf } from './renewal.ts';
 import { secure, securityOf } from './security.ts';
 import { tell } from './tell.ts';
 import { expected } from './traffic.ts';
@@ -108,7 +111,17 @@ const hatch: Performed<'hatch'> = async (here, { parent, birth, inheritance }) =
   const { secrets, ...credentials } = inheritance;
   await keepCredentials(here, credentials);
   await keepSecrets(here, { ...(await secretsOf(here)), ...secrets });
-  const genome = await takeGenome(here);
+  // What its parent runs: a genome that is spreading comes when it is the child's turn.
+  const line = await lineOf(here);
+  const inherited = runsOf(lineage, parent)?.proposal ?? null;
+  const step = line.find(({ proposal }) => proposal === inherited) ?? line[0];
+  const genome = await takeGenome(here, step);
+  if (step.proposal !== null) {
+    await keepRenewal(here, { ...(await renewalOf(here)), runs: step.proposal });
+    const { proposal, genome: hash } = step;
+    const known = runsOf(await lineageOf(here), here.identity.id)?.proposal === proposal;
+    if (!known) await say(here, { kind: 'took', proposal, genome: hash, ok: true, why: 'born with it' });
+  }
   await letIn(here);
   await begin(here, genome, self.bornAt);
   return { name: self.name };

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Genome } from '../genome/schema.ts';
 import type { Engine } from '../stacks/engines/engine.ts';
@@ -103,12 +103,24 @@ export async function genomeOf(here: Here): Promise<Genome> {
   return (await readFile(join(here.home, 'genome.json'), 'utf8').then(JSON.parse)) as Genome;
 }
 
-/** Takes the accepted genome in: its files as a folder, its text as data. */
-export async function takeGenome(here: Here): Promise<Genome> {
-  const folder = join(here.home, 'genome');
-  checkoutGenome(await here.memory.genomeFiles(), folder);
+/** Takes a genome in: its files as a folder, its text as data. Killed on the way, it is done again as a whole. */
+export async function takeGenome(
+  here: Here,
+  of?: { readonly commit: string; readonly genome: string },
+): Promise<Genome> {
+  const [folder, next, last] = ['genome', 'genome.next', 'genome.last'].map((name) => join(here.home, name)) as [
+    string,
+    string,
+    string,
+  ];
+  await rm(next, { recursive: true, force: true });
+  checkoutGenome(await here.memory.genomeFiles(of), next);
   const { readGenome } = await import('../genome/read.ts');
-  const { genome } = await readGenome(join(folder, 'genome.yaml'));
+  const { genome } = await readGenome(join(next, 'genome.yaml'));
+  await rm(last, { recursive: true, force: true });
+  if (existsSync(folder)) await rename(folder, last);
+  await rename(next, folder);
+  await rm(last, { recursive: true, force: true });
   await writeAtomic(join(here.home, 'genome.json'), JSON.stringify(genome));
   return genome;
 }

@@ -5,6 +5,9 @@
  * every stored shape carries `v`.
  */
 import type { Genome } from '../genome/schema.ts';
+import type { ProposalId, Said } from './proposed.ts';
+
+export type { Proposal, ProposalId, Proposed, Said } from './proposed.ts';
 
 /** The fingerprint of a cell's key: 26 lower-case base32 characters of SHA-256 (130 bits). Also a seeder's. */
 export type CellId = string;
@@ -107,7 +110,25 @@ export type Deed =
   /** By the seeder or an authority: this cell shall hand back and go. */
   | { readonly kind: 'order'; readonly wilt: CellId; readonly why: string }
   | { readonly kind: 'freeze'; readonly why: string }
-  | { readonly kind: 'thaw'; readonly why: string };
+  | { readonly kind: 'thaw'; readonly why: string }
+  /** What I say to a proposed genome. The first yes to a proposal of one genome stands; a no may become a yes. */
+  | { readonly kind: 'vote'; readonly proposal: ProposalId; readonly yes: boolean; readonly why: string }
+  /**
+   * I run this genome and am healthy with it; or, not `ok`, it did not hold here, and with that it is taken back
+   * everywhere. `proposal` null: the genome of the genesis.
+   */
+  | {
+      readonly kind: 'took';
+      readonly proposal: ProposalId | null;
+      /** sha256 (hex) of the genome's files. */
+      readonly genome: string;
+      readonly ok: boolean;
+      readonly why: string;
+    }
+  /** A function that the genome has new lives with me from now on. */
+  | { readonly kind: 'begin'; readonly function: FunctionName }
+  /** A function that the genome has no more lives with me no longer. */
+  | { readonly kind: 'end'; readonly function: FunctionName };
 
 export type DeedKind = Deed['kind'];
 
@@ -178,6 +199,8 @@ export interface Lineage {
   readonly waiting: Readonly<Record<CellId, number>>;
   /** How far each feed has been folded: the number of entries. */
   readonly folded: Readonly<Record<CellId, number>>;
+  /** The newest votes of each cell and how genomes went with it, oldest first. */
+  readonly said?: Readonly<Record<CellId, readonly Said[]>>;
   /** What only the fold itself reads, so that it can go on from here. */
   readonly ledger?: Ledger;
 }
@@ -322,6 +345,8 @@ export interface View {
   readonly bakeable?: readonly { readonly cloud: string; readonly birth: BirthId }[];
   /** Clouds in which nothing is begun now, and why. */
   readonly closed?: Readonly<Record<string, string>>;
+  /** Why the organism neither grows nor shrinks now: a genome is spreading. */
+  readonly renewing?: string;
   /** What one cell costs a month in each cloud, in cents. */
   readonly monthlyCents: Readonly<Record<string, number>>;
   /** Where clouds are: a region, and its latitude and longitude in degrees where they are known. */

@@ -14,7 +14,9 @@ import { computeProvider } from '../stacks/machines/index.ts';
 import { dnsProvider } from '../stacks/records/index.ts';
 import { dnsOf } from './decide/dns.ts';
 import { stemsOf } from './decide/slots.ts';
+import { type CellPlan, foresee } from './foresee.ts';
 import { byProvider, genomeOf, type Here, hasHome, lineageOf, openHome } from './here.ts';
+import { lineOf } from './line.ts';
 import { keyPair } from './making.ts';
 import type { Cell } from './model.ts';
 import type { Mitosis } from './saga.ts';
@@ -34,6 +36,10 @@ export interface PlanReport {
   readonly stacks: readonly StackChanges[];
   /** Parts of the genome that differ from the accepted one. */
   readonly genome: readonly { readonly path: string; readonly operation: 'create' | 'update' | 'delete' }[];
+  /** What each living cell will do about it. */
+  readonly cells: readonly CellPlan[];
+  /** What somebody who approves this should know. */
+  readonly warnings: readonly string[];
   readonly credentials: readonly string[];
   /** Cents a month. `most` is what the organism may grow to. */
   readonly monthly: {
@@ -50,9 +56,11 @@ export async function plan(home: string, genomeFile: string, genome: Genome): Pr
   const lineage = grown === null ? null : await lineageOf(grown);
   const living = Object.values(lineage?.cells ?? {}).filter((cell) => cell.state !== 'gone');
   const stacks = living.length > 0 ? [] : await firstStacks(home, genome, grown);
-  const differs =
-    lineage !== null && lineage.genome !== '' && lineage.genome !== genomeHash(await genomeFiles(genomeFile, genome));
+  const accepted = grown !== null && lineage?.genome ? (await lineOf(grown)).at(-1)?.genome : undefined;
+  const differs = accepted !== undefined && accepted !== genomeHash(await genomeFiles(genomeFile, genome));
   const changed = grown !== null && differs ? difference(await genomeOf(grown), genome) : [];
+  const { cells, warnings } =
+    grown !== null && differs ? await foresee(grown, genomeFile, genome) : { cells: [], warnings: [] };
   const price = (cloud: string) => {
     const gene = genome.clouds[cloud];
     return gene === undefined ? 0 : (computeProvider(gene.provider).monthly(gene)?.cents ?? 0);
@@ -70,6 +78,8 @@ export async function plan(home: string, genomeFile: string, genome: Genome): Pr
     organism: genome.organism,
     stacks,
     genome: changed,
+    cells,
+    warnings,
     credentials: [
       ...new Set([
         ...Object.values(genome.clouds).map((gene) => gene.provider),
@@ -158,6 +168,8 @@ export function planText(report: PlanReport): string {
   }
   if (report.genome.length > 0) lines.push('genome');
   for (const { path, operation } of report.genome) lines.push(`  ${SIGNS[operation]} ${path}`);
+  for (const { name, does } of report.cells) lines.push(name, ...does.map((what) => `  ${what}`));
+  for (const warning of report.warnings) lines.push(`Warning: ${warning}`);
   lines.push(report.changes === 0 ? 'Nothing would change.' : counts(report));
   lines.push(
     `A month: ${money(report.monthly.before)} now, ${money(report.monthly.after)} then, never over ${money(report.monthly.most)}.`,
@@ -166,16 +178,39 @@ export function planText(report: PlanReport): string {
   return lines.join('\n');
 }
 
+/** Text in a cell of a Markdown table. */
+const cellText = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (columns: readonly string[]) => `| ${columns.map(cellText).join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
 /** The plan as Markdown, for a pull request. */
 export function planMarkdown(report: PlanReport): string {
-  const money = (cents: number) => formatMoney(cents, report.monthly.currency);
+  const { stacks, genome, cells, warnings, monthly } = report;
+  const money = (cents: number) => formatMoney(cents, monthly.currency);
   const rows = [
-    ...report.stacks.flatMap(({ stack, changes }) =>
-      changes.map((change) => `| ${change.operation} | ${stack} | \`${change.type}\` ${change.name} |`),
+    ...stacks.flatMap(({ stack, changes }) =>
+      changes.map((change) => [change.operation, stack, `\`${change.type}\` ${change.name}`]),
     ),
-    ...report.genome.map(({ path, operation }) => `| ${operation} | genome | \`${path}\` |`),
+    ...genome.map(({ path, operation }) => [operation, 'genome', `\`${path}\``]),
   ];
-  const table =
-    rows.length === 0 ? 'Nothing would change.' : ['| | where | what |', '| --- | --- | --- |', ...rows].join('\n');
-  return `### ${report.organism}\n\n${table}\n\n**A month:** ${money(report.monthly.before)} now, ${money(report.monthly.after)} then, never over ${money(report.monthly.most)}.\n`;
+  const costs = [[money(monthly.before), money(monthly.after), money(monthly.most)]];
+  const parts = [
+    `### ${report.organism}`,
+    rows.length === 0 ? 'Nothing would change.' : counts(report),
+    ...(rows.length === 0 ? [] : [table(['', 'where', 'what'], rows)]),
+    ...(cells.length === 0
+      ? []
+      : [
+          table(
+            ['cell', 'does'],
+            cells.map(({ name, does }) => [name, does.join('; ')]),
+          ),
+        ]),
+    table(['a month now', 'then', 'never over'], costs),
+    ...(warnings.length === 0 ? [] : [`**Warnings**\n\n${warnings.map((text) => `- ${text}`).join('\n')}`]),
+  ];
+  return `${parts.join('\n\n')}\n`;
 }

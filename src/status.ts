@@ -2,6 +2,7 @@
 import type { Genome } from '../genome/schema.ts';
 import { formatDuration } from '../genome/units.ts';
 import { addressesOf } from '../stacks/address.ts';
+import { runsOf } from './decide/renewal.ts';
 import { stemsOf } from './decide/slots.ts';
 import type { Frozen, Lineage, Pulse } from './model.ts';
 
@@ -50,13 +51,15 @@ export interface Status {
 export interface StatusInput {
   readonly lineage: Lineage;
   readonly genome: Genome;
+  /** Hash of the genome that the organism accepted last; left out: that of the genesis. */
+  readonly accepted?: string;
   readonly pulses: Readonly<Record<string, Pulse>>;
   readonly self: string;
   readonly now: number;
 }
 
 /** Pure: what `cell status --json` prints. Cells that are gone are left out. */
-export function statusOf({ lineage, genome, pulses, self, now }: StatusInput): Status {
+export function statusOf({ lineage, genome, accepted, pulses, self, now }: StatusInput): Status {
   const living = Object.values(lineage.cells)
     .filter((cell) => cell.state !== 'gone')
     .sort((a, b) => a.bornAt - b.bornAt || (a.id < b.id ? -1 : 1));
@@ -86,7 +89,7 @@ export function statusOf({ lineage, genome, pulses, self, now }: StatusInput): S
       budget: cell.budget,
       stemCells: stemsOf(lineage, cell).length,
       links: pulse?.links ?? [],
-      genome: lineage.genome,
+      genome: runsOf(lineage, cell.id)?.genome ?? lineage.genome,
       lastPulse: pulse?.at ?? null,
       why: pulse?.why ?? cell.why,
     };
@@ -101,7 +104,7 @@ export function statusOf({ lineage, genome, pulses, self, now }: StatusInput): S
   const quarantined = Object.entries(lineage.quarantined).map(([cell, { why }]) => ({ cell, why }));
   return {
     organism: lineage.organism,
-    genome: lineage.genome,
+    genome: accepted ?? lineage.genome,
     self,
     seenAt: now,
     cells,

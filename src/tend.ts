@@ -1,7 +1,7 @@
 /** Functions whose home this is, and that do not run, are started: after a birth, a power cut, or a cell's death. */
 import { explain } from './errors.ts';
 import * as functions from './functions.ts';
-import type { Here } from './here.ts';
+import { genomeOf, type Here } from './here.ts';
 import type { FunctionName, Lineage } from './model.ts';
 import { trafficOf } from './traffic.ts';
 
@@ -17,7 +17,10 @@ export async function tend(here: Here, lineage: Lineage): Promise<readonly Funct
   }
   if (self.state === 'parted') return [];
   const begun: FunctionName[] = [];
-  for (const name of await functions.missing(here, self.functions)) {
+  const { functions: known } = await genomeOf(here);
+  // One that the genome has no more is not started again, though its end is said only when every cell has that genome.
+  const own = self.functions.filter((name) => known[name] !== undefined);
+  for (const name of await functions.missing(here, own)) {
     try {
       await functions.resume(here, name);
       begun.push(name);

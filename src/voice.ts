@@ -68,7 +68,8 @@ export async function speak(here: Here, coming: readonly FunctionName[] = []): P
   const own = self.functions.filter((name) => traffic.running.includes(name) || traffic.holding.includes(name));
   // So does one that went, until its new home is seen in DNS: requests are sent on from here.
   const went = traffic.forwarding.filter((entry) => entry.spoken).map((entry) => entry.function);
-  const functions = self.state === 'parted' ? [] : [...new Set([...own, ...went, ...coming])].sort();
+  const known = [...own, ...went, ...coming].filter((name) => genome.functions[name] !== undefined);
+  const functions = self.state === 'parted' ? [] : [...new Set(known)].sort();
   const who = { birth: self.birth, parent: self.parent, cloud: self.cloud, functions };
   const plans = compile(genome, who).filter((stack) => stack.kind === 'voice');
   const last = await lastSaid(here, self, lineage.organism);

@@ -218,6 +218,11 @@ function grow(view: View, course: Course, wanting: Wanting[], busy: boolean, now
     course.memory = { ...course.memory, intent: null };
     return;
   }
+  if (view.renewing !== undefined) {
+    explain('cell', `neither dividing nor merging: ${view.renewing}`);
+    course.memory = { ...course.memory, intent: null };
+    return;
+  }
   const ordered = view.lineage.orders[view.self.id] !== undefined;
   const chosen = wanting.length > 0 && !ordered ? choose(wanting, course.memory) : null;
   for (const other of wanting) {

@@ -100,6 +100,11 @@ function perform(draft: Draft, entry: Entry): Verdict {
     case 'freeze':
     case 'thaw':
       return turn(draft, entry, deed);
+    case 'vote':
+    case 'took':
+    case 'begin':
+    case 'end':
+      return by === draft.seederId ? wrong('only cells say that') : renewal(draft, entry, deed);
     default:
       // A kind of a later version: what it means is not known, so nothing after it can be judged.
       return wrong(`it says ${JSON.stringify((deed as { kind: unknown }).kind)}, which this version does not know`);
@@ -196,7 +201,8 @@ function birth(draft: Draft, by: CellId, deed: Of<'birth'>, at: number): Verdict
 
 function give(draft: Draft, by: CellId, deed: Of<'give'>, at: number): Verdict {
   const homes = draft.homes[deed.function];
-  if (homes === undefined) return wrong(`the organism has no function ${deed.function}`);
+  // A function that a later genome has may begin in a feed that is read after this one.
+  if (homes === undefined) return wait(`${deed.function} to begin`);
   if (deed.to === by) return wrong('it gives to itself');
   if (!homes.includes(by)) return wait(`${deed.function} to come to ${by}`);
   const to = d.standingFor(draft, deed.to);
@@ -225,7 +231,8 @@ function give(draft: Draft, by: CellId, deed: Of<'give'>, at: number): Verdict {
 
 function drop(draft: Draft, by: CellId, deed: Of<'drop'>): Verdict {
   const homes = draft.homes[deed.function];
-  if (homes === undefined) return wrong(`the organism has no function ${deed.function}`);
+  // A function that a later genome has may begin in a feed that is read after this one.
+  if (homes === undefined) return wait(`${deed.function} to begin`);
   if (!homes.includes(by)) return wait(`${deed.function} to come to ${by}`);
   // Two replicas that drop at once: one of them stays a home, and which one depends on the order they are read in.
   draft.contested = true;
@@ -306,6 +313,28 @@ function refuseMore(draft: Draft, child: CellId, by: CellId): void {
 
 function ended(by: CellId): string {
   return `it was ended by ${by} before it said this`;
+}
+
+/** What a cell says about a changed genome. What it adds up to is for decide/renewal.ts. */
+function renewal(draft: Draft, { cell: by, at }: Entry, deed: Of<'vote' | 'took' | 'begin' | 'end'>): Verdict {
+  if (deed.kind === 'vote' || deed.kind === 'took') {
+    const { kind, proposal, why } = deed;
+    const [yes, genome] = deed.kind === 'vote' ? [deed.yes, null] : [deed.ok, deed.genome];
+    d.noteSaying(draft, by, { kind, proposal, yes, genome, why, at });
+    return 'done';
+  }
+  const homes = draft.homes[deed.function];
+  if (deed.kind === 'begin') {
+    d.setHomes(draft, deed.function, [...(homes ?? []), by]);
+    return 'done';
+  }
+  if (homes?.includes(by) !== true) return wait(`${deed.function} to come to ${by}`);
+  d.setHomes(
+    draft,
+    deed.function,
+    homes.filter((home) => home !== by),
+  );
+  return 'done';
 }
 
 /** The newest of all freezes and thaws counts: by time, then by who said it, then by its place in that feed. */

@@ -4,7 +4,7 @@
  * Tokens: every one of `maxCells` is at any time in exactly one place: somebody's budget, an open attempt, or a cell
  * that is not gone. The moves here keep it so; invariants.ts counts.
  */
-import type { BirthId, Cell, CellId, Entry, FunctionName, Ledger, Lineage } from '../model.ts';
+import type { BirthId, Cell, CellId, Entry, FunctionName, Ledger, Lineage, Said } from '../model.ts';
 import { joined } from './slots.ts';
 
 export type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
@@ -31,6 +31,7 @@ export interface Draft {
   readonly merges: Table<Ledger['merges'][string]>;
   readonly givers: Table<readonly CellId[]>;
   readonly moves: Table<Ledger['moves'][string]>;
+  readonly said: Table<readonly Said[]>;
   lastSwitch: Ledger['lastSwitch'];
   readonly pending: Map<CellId, Entry[]>;
   readonly waitsFor: Table<string>;
@@ -60,6 +61,7 @@ export function emptyDraft(seederId: CellId): Draft {
     merges: {},
     givers: {},
     moves: {},
+    said: {},
     lastSwitch: null,
     pending: new Map(),
     waitsFor: {},
@@ -91,6 +93,7 @@ export function draftOf(lineage: Lineage, ledger: Ledger): Draft {
     merges: { ...ledger.merges },
     givers: { ...ledger.givers },
     moves: { ...ledger.moves },
+    said: { ...lineage.said },
     lastSwitch: ledger.lastSwitch,
     pending: new Map(Object.entries(ledger.pending).map(([id, entries]) => [id, [...entries]])),
     waitsFor: { ...ledger.waitsFor },
@@ -122,6 +125,7 @@ export function lineageOf(draft: Draft): Lineage {
     quarantined: sorted(draft.quarantined),
     waiting: sorted(Object.fromEntries(pending.map(([id, entries]) => [id, entries.length]))),
     folded: sorted(draft.folded),
+    ...(Object.keys(draft.said).length === 0 ? {} : { said: sorted(draft.said) }),
     ledger: {
       births: sorted(draft.births),
       slots: sorted(draft.slots),
@@ -206,6 +210,13 @@ export function noteGiver(draft: Draft, name: FunctionName, from: CellId): void 
 
 function byEnds(a: { from: CellId; to: CellId }, b: { from: CellId; to: CellId }): number {
   return `${a.from} ${a.to}` < `${b.from} ${b.to}` ? -1 : 1;
+}
+
+/** What one cell says of four proposals: voted, taken, taken back. The order is that of its own feed, so all keep the same. */
+const SAYINGS = 12;
+
+export function noteSaying(draft: Draft, by: CellId, said: Said): void {
+  draft.said[by] = [...(draft.said[by] ?? []), said].slice(-SAYINGS);
 }
 
 /** Enough to see a function going to and fro. */

@@ -96,7 +96,7 @@ export function ensureIdentity(home: string): Identity {
 }
 
 /** Keeps a private key as the home's, readable by its owner only, as `ssh -i` wants it. */
-function saveIdentity(home: string, privatePem: string): Identity {
+export function saveIdentity(home: string, privatePem: string): Identity {
   const identity = identityFrom(privatePem);
   mkdirSync(home, { recursive: true });
   replaceFile(join(home, 'key'), privatePem, 0o600);
@@ -122,7 +122,12 @@ export function keyObject(publicKey: PublicKey): KeyObject {
 
 /** The fingerprint of a key: the first 130 bits of SHA-256 over its blob, in lower-case base32 (26 characters). */
 export function cellId(publicKey: PublicKey): CellId {
-  return base32(createHash('sha256').update(keyBlob(publicKey)).digest()).slice(0, 26);
+  return fingerprint(keyBlob(publicKey));
+}
+
+/** The first 130 bits of SHA-256 in lower-case base32: 26 characters. */
+export function fingerprint(bytes: Uint8Array): string {
+  return base32(createHash('sha256').update(bytes).digest()).slice(0, 26);
 }
 
 /** Whether a text is exactly one Ed25519 key line without options or comment, in the one way to write it. */

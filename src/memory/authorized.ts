@@ -10,10 +10,14 @@ export interface Doors {
   readonly self: CellId;
   /** Keys that get a shell: the operators', the seeder's. */
   readonly shells: readonly PublicKey[];
+  /** Keys that sync and are no cell's: those that propose genomes. */
+  readonly authors?: readonly PublicKey[];
   /** Lines kept as they are: the imprint key while it is there. */
   readonly extra?: readonly string[];
   /** The one command that a key runs. */
   serve(peer: CellId): string;
+  /** Who a key is. */
+  idOf(key: PublicKey): CellId;
 }
 
 /** Both kinds in one file, for a machine with one user: a key that has a shell may sync by it, too. */
@@ -34,13 +38,13 @@ export function shellKeys(doors: Pick<Doors, 'shells' | 'extra'>): string {
   return text([...(doors.extra ?? []), ...shellsOf(doors).map((key) => `${key} operator`)]);
 }
 
-/** Whom the user of the door lets in: each living cell, and each operator, by one forced command. `idOf`: who a key is. */
-export function peerKeys(doors: Doors & { idOf(key: PublicKey): CellId }): string {
-  const cells = peersOf(doors);
+/** Whom the user of the door lets in: each living cell, each authority and each operator, by one forced command. */
+export function peerKeys(doors: Doors): string {
+  const peers = peersOf(doors);
   const operators = shellsOf(doors)
-    .filter((key) => !cells.some((cell) => cell.key === key))
+    .filter((key) => !peers.some((peer) => peer.key === key))
     .map((key) => ({ key, id: doors.idOf(key) }));
-  return forced(doors, [...cells, ...operators]);
+  return forced(doors, [...peers, ...operators]);
 }
 
 interface Peer {
@@ -60,10 +64,12 @@ export function forcedLine(command: string, key: PublicKey, id: CellId): string 
   return `restrict,command="${command.replaceAll('"', '\\"')}" ${keyOf(key)} ${id}`;
 }
 
-function peersOf({ lineage, self }: Doors): readonly Peer[] {
-  return Object.values(lineage.cells)
+function peersOf({ lineage, self, authors = [], idOf }: Doors): readonly Peer[] {
+  const cells = Object.values(lineage.cells)
     .filter(({ id, state }) => id !== self && state !== 'gone')
     .map(({ id, key }) => ({ id, key: keyOf(key) }));
+  const others = [...new Set(authors.map(keyOf))].filter((key) => !cells.some((cell) => cell.key === key));
+  return [...cells, ...others.map((key) => ({ id: idOf(key), key }))];
 }
 
 function shellsOf({ shells }: Pick<Doors, 'shells'>): readonly PublicKey[] {

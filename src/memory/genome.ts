@@ -7,8 +7,10 @@ import { dirname, join, resolve, sep } from 'node:path';
 import type { GenomeFile } from '../../genome/bundle.ts';
 import { genomeHash } from '../../genome/bundle.ts';
 import { CellError } from '../errors.ts';
+import type { Proposal } from '../model.ts';
+import { canonical } from './entry.ts';
 import { MAX_GENOME_FILES } from './limits.ts';
-import { genomeCommit, gitObject, parseCommit, treesOf } from './objects.ts';
+import { genomeCommit, gitObject, parseCommit, proposalCommit, treesOf } from './objects.ts';
 import type { Objects } from './repo.ts';
 import { readHeads, readTree, updateRefs, writeObjects } from './repo.ts';
 
@@ -17,16 +19,35 @@ export const GENOME_REF = 'refs/heads/genome';
 /** Writes the files as the genome. Throws FEED_REFUSED when their hash is not `expected`. Gives the commit. */
 export async function writeGenome(dir: string, files: readonly GenomeFile[], expected: string): Promise<string> {
   refuseOther(genomeHash(files), expected);
+  const { blobs, trees } = objectsOf(files);
+  const commit = genomeCommit(trees.at(-1)?.id ?? '', expected);
+  await writeObjects(dir, [...blobs, ...trees, commit]);
+  if (readHeads(dir).get('genome') !== commit.id) await updateRefs(dir, [{ ref: GENOME_REF, to: commit.id }]);
+  return commit.id;
+}
+
+/** Writes a proposal's files and its commit. Gives the commit; nothing refers to it yet. */
+export async function writeProposal(
+  dir: string,
+  files: readonly GenomeFile[],
+  parent: string,
+  proposal: Proposal,
+): Promise<string> {
+  refuseOther(genomeHash(files), proposal.genome);
+  const { blobs, trees } = objectsOf(files);
+  const commit = proposalCommit(trees.at(-1)?.id ?? '', parent, proposal, canonical(proposal));
+  await writeObjects(dir, [...blobs, ...trees, commit]);
+  return commit.id;
+}
+
+function objectsOf(files: readonly GenomeFile[]) {
   const blobs = files.map(({ path, mode, content }) => ({
     path,
     mode: gitMode(mode),
     blob: gitObject('blob', content),
   }));
   const trees = treesOf(new Map(blobs.map(({ path, mode, blob }) => [path, { mode, blob: blob.id }])));
-  const commit = genomeCommit(trees.at(-1)?.id ?? '', expected);
-  await writeObjects(dir, [...blobs.map(({ blob }) => blob), ...trees, commit]);
-  if (readHeads(dir).get('genome') !== commit.id) await updateRefs(dir, [{ ref: GENOME_REF, to: commit.id }]);
-  return commit.id;
+  return { blobs: blobs.map(({ blob }) => blob), trees };
 }
 
 /** The files of a genome's commit. Throws FEED_REFUSED when they are not the genome `expected`. */

@@ -49,3 +49,5 @@ export const LEFTOVER_MS = 15 * 60_000;
 export const GREETING_BYTES = 65;
 /** For that line, s: who was let in and says nothing is no peer. */
 export const GREETING_S = 20;
+/** Proposals kept beside the genome, those accepted lately among them: who was away for longer takes the line anew. */
+export const MAX_PROPOSALS = 64;

@@ -12,7 +12,7 @@ import type { GenomeFile } from '../../genome/bundle.ts';
 import { extend, fold } from '../decide/lineage.ts';
 import type { Identity } from '../effects/keys.ts';
 import { CellError } from '../errors.ts';
-import type { CellId, Deed, Entry, Lineage, Pulse } from '../model.ts';
+import type { CellId, Deed, Entry, Lineage, ProposalId, Pulse } from '../model.ts';
 import type { Head } from './chain.ts';
 import { treesOfFiles } from './chain.ts';
 import { cacheOf, doorOf } from './door.ts';
@@ -35,6 +35,8 @@ export interface Recall {
   readonly heads: Readonly<Record<CellId, Head>>;
   /** Commit of the branch `genome`; null: not here yet. */
   readonly genome: string | null;
+  /** Commits of the proposals that are known, by id. */
+  readonly proposals: Readonly<Record<ProposalId, string>>;
 }
 
 export interface Said {
@@ -65,8 +67,10 @@ export interface Memory {
   quarantine(): readonly Evidence[];
   /** Puts the genome's files into the branch `genome`. Throws FEED_REFUSED unless the genesis signed their hash. */
   commitGenome(files: readonly GenomeFile[]): Promise<string>;
-  /** The genome's files. Throws GENOME_MISSING. */
-  genomeFiles(): Promise<readonly GenomeFile[]>;
+  /** The files of the genesis' genome, or of the genome in a commit of that hash. Throws GENOME_MISSING, FEED_REFUSED. */
+  genomeFiles(of?: { readonly commit: string; readonly genome: string }): Promise<readonly GenomeFile[]>;
+  /** Reads objects of the repository. */
+  reading<T>(work: (objects: Objects) => Promise<T>): Promise<T>;
   /** The newest pulse of every cell that was heard of, own included. */
   pulses(): Promise<Readonly<Record<CellId, Pulse>>>;
   /** When the newest pulse of each cell came in, by this computer's clock (ms). */
@@ -84,6 +88,7 @@ export interface Offer {
   readonly heads: ReadonlyMap<CellId, string>;
   readonly proofs: ReadonlyMap<CellId, readonly [string, string]>;
   readonly genome: string | null;
+  readonly proposals?: ReadonlyMap<ProposalId, string>;
   readonly objects: Objects;
   keep(): Promise<void>;
 }
@@ -98,11 +103,12 @@ export function openMemory(home: string): Memory {
   const cache = cacheOf(home);
   let last: State | null = null;
 
-  const cells = (heads: ReadonlyMap<string, string>) => {
+  const named = (heads: ReadonlyMap<string, string>, folder: string) => {
     return new Map(
-      [...heads].flatMap(([ref, tip]) => (ref.startsWith('cells/') ? [[ref.slice(6), tip] as const] : [])),
+      [...heads].flatMap(([ref, tip]) => (ref.startsWith(folder) ? [[ref.slice(folder.length), tip] as const] : [])),
     );
   };
+  const cells = (heads: ReadonlyMap<string, string>) => named(heads, 'cells/');
   const sameHeads = (state: State, tips: ReadonlyMap<CellId, string>): boolean => {
     const known = Object.entries(state.heads);
     return known.length === tips.size && known.every(([cell, { commit }]) => tips.get(cell) === commit);
@@ -200,7 +206,13 @@ export function openMemory(home: string): Memory {
 
     async recall() {
       const { state, heads } = await current();
-      return { lineage: withForks(state), heads: state.heads, genome: heads.get('genome') ?? null };
+      const genome = heads.get('genome') ?? null;
+      return {
+        lineage: withForks(state),
+        heads: state.heads,
+        genome,
+        proposals: Object.fromEntries(named(heads, 'proposals/')),
+      };
     },
 
     async append(identity, ...said) {
@@ -278,14 +290,16 @@ export function openMemory(home: string): Memory {
       return writeGenome(dir, files, (await current()).state.lineage.genome);
     },
 
-    async genomeFiles() {
+    async genomeFiles(of) {
       const { state, heads } = await current();
-      const commit = heads.get('genome');
+      const commit = of?.commit ?? heads.get('genome');
       if (commit === undefined)
         throw new CellError('GENOME_MISSING', 'The genome is not in this memory', { suggestion: 'Run `cell sync`.' });
       const { readGenome } = await import('./genome.ts');
-      return reading((objects) => readGenome(objects, commit, state.lineage.genome));
+      return reading((objects) => readGenome(objects, commit, of?.genome ?? state.lineage.genome));
     },
+
+    reading,
 
     pulses: async () => readPulses(home),
     heardAt: async () => heardAt(home),
@@ -302,23 +316,26 @@ export function openMemory(home: string): Memory {
           const [old, to] = [state.heads[cell]?.commit ?? null, verdict.state.heads[cell]?.commit ?? null];
           if (old !== to) changes.push({ ref: feedRef(cell), old, to });
         }
-        let genome = false;
-        if (offer.genome !== null && !readHeads(dir).has('genome')) {
-          const { GENOME_REF, readGenome } = await import('./genome.ts');
-          try {
-            await readGenome(objects, offer.genome, verdict.state.lineage.genome);
-            changes.push({ ref: GENOME_REF, old: null, to: offer.genome });
-            genome = true;
-          } catch {
-            genome = false; // refused: not what the genesis signed
-          }
-        }
+        const refs = readHeads(dir);
+        const {
+          genome,
+          proposals,
+          changes: more,
+        } = await (await import('./offers.ts')).judgeGenomes(home, refs, {
+          objects,
+          organism,
+          genesis: verdict.state.lineage.genome,
+          seeder: verdict.state.lineage.seeder.key,
+          genome: offer.genome,
+          proposals: offer.proposals ?? new Map(),
+        });
+        changes.push(...more);
         if (changes.length > 0 || verdict.evidence.length > 0) {
           await offer.keep();
           await settle(verdict.state, changes, verdict.evidence, objects);
           await tidy(dir, door).catch(() => false); // tried again after the next news
         }
-        return { refused: verdict.refused, taken: verdict.taken, genome };
+        return { refused: { ...verdict.refused, ...proposals.refused }, taken: verdict.taken, genome };
       }),
   };
 }

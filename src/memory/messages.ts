@@ -1,9 +1,9 @@
 /** The messages of a session, and their shapes: nothing of a peer's is looked at before it has one. */
-import type { CellId, Pulse } from '../model.ts';
+import type { CellId, ProposalId, Pulse } from '../model.ts';
 import type { Refusal } from './entry.ts';
 import type { Wire } from './frames.ts';
 import { unclear } from './frames.ts';
-import { MAX_FEEDS } from './limits.ts';
+import { MAX_FEEDS, MAX_PROPOSALS } from './limits.ts';
 import * as shapes from './shapes.ts';
 
 export const PROTOCOL = 1;
@@ -20,6 +20,8 @@ export interface Hello {
   /** Feeds that are known to be forked, with the two tips that prove it. */
   readonly forks: Readonly<Record<CellId, readonly [string, string]>>;
   readonly genome: string | null;
+  /** Commits of proposed genomes; left out where there is none. */
+  readonly proposals?: Readonly<Record<ProposalId, string>>;
   /** The newest pulse known of each cell. */
   readonly pulses: Readonly<Record<CellId, number>>;
 }
@@ -29,7 +31,7 @@ export interface Pulses {
   readonly list: readonly Pulse[];
 }
 
-export interface News extends Pick<Hello, 'heads' | 'forks' | 'genome'> {
+export interface News extends Pick<Hello, 'heads' | 'forks' | 'genome' | 'proposals'> {
   readonly t: 'news';
   /** A pack follows. */
   readonly pack: boolean;
@@ -66,24 +68,29 @@ const offer = {
   heads: shapes.mapOf(shapes.CELL_ID, tip, MAX_FEEDS),
   forks: shapes.mapOf(shapes.CELL_ID, pair, MAX_FEEDS),
   genome: commitOrNull,
+  // twice as many as are kept: a peer may have others
+  proposals: shapes.mapOf(shapes.CELL_ID, shapes.commit, 2 * MAX_PROPOSALS),
 };
+const MAY_MISS = ['proposals'];
 
 const SHAPES: Readonly<Record<Message['t'], shapes.Check>> = {
-  hello: shapes.shape({
-    t: is('hello'),
-    v: shapes.count,
-    organism: shapes.organism,
-    from: shapes.id,
-    ...offer,
-    pulses: shapes.mapOf(shapes.CELL_ID, shapes.time, MAX_FEEDS),
-  }),
+  hello: shapes.shape(
+    {
+      t: is('hello'),
+      v: shapes.count,
+      organism: shapes.organism,
+      from: shapes.id,
+      ...offer,
+      pulses: shapes.mapOf(shapes.CELL_ID, shapes.time, MAX_FEEDS),
+    },
+    MAY_MISS,
+  ),
   // each pulse is checked where it is taken in, so that one bad one spoils no other
   pulses: shapes.shape({ t: is('pulses'), list: (value) => (Array.isArray(value) ? null : 'a list') }),
-  news: shapes.shape({
-    t: is('news'),
-    ...offer,
-    pack: (value) => (typeof value === 'boolean' ? null : 'true or false'),
-  }),
+  news: shapes.shape(
+    { t: is('news'), ...offer, pack: (value) => (typeof value === 'boolean' ? null : 'true or false') },
+    MAY_MISS,
+  ),
   done: shapes.shape({ t: is('done'), refused: shapes.mapOf(shapes.CELL_ID, refusal, MAX_FEEDS) }),
   error: shapes.shape({ t: is('error'), why: text }),
 };

@@ -5,7 +5,7 @@
  * worked out, and a cell that passes a feed on cannot dress the same entry in another commit.
  */
 import { createHash } from 'node:crypto';
-import type { CellId, Entry } from '../model.ts';
+import type { CellId, Entry, Proposal } from '../model.ts';
 import { canonical } from './entry.ts';
 import { nameOf } from './names.ts';
 
@@ -104,6 +104,13 @@ function subjectOf(entry: Entry): string {
       return `order: ${nameOf(deed.wilt)} shall wilt, by ${by}${said(deed.why)}`;
     case 'farewell':
       return `farewell: ${by}`;
+    case 'vote':
+      return `vote: ${deed.yes ? 'yes' : 'no'} to ${deed.proposal} by ${by}${said(deed.why)}`;
+    case 'took':
+      return `took: genome ${deed.genome.slice(0, 12)} by ${by}, ${deed.ok ? 'healthy' : 'taken back'}${said(deed.why)}`;
+    case 'begin':
+    case 'end':
+      return `${deed.kind}: ${deed.function} at ${by}`;
     case 'lack':
     case 'wilt':
     case 'freeze':
@@ -123,6 +130,13 @@ export function commitOf(entry: Entry, tree: string, parent: string | null): Git
 export function genomeCommit(tree: string, hash: string): GitObject {
   const who = 'genome <genome@cell> 0 +0000';
   return gitObject('commit', `tree ${tree}\nauthor ${who}\ncommitter ${who}\n\ngenome ${hash}\n`);
+}
+
+/** The commit of a proposed genome, on top of the one it changes: every byte follows from the arguments. */
+export function proposalCommit(tree: string, parent: string, { at, genome, why }: Proposal, text: string): GitObject {
+  const who = `genome <genome@cell> ${Math.floor(at / 1000)} +0000`;
+  const head = `tree ${tree}\nparent ${parent}\nauthor ${who}\ncommitter ${who}`;
+  return gitObject('commit', `${head}\n\ngenome ${genome.slice(0, 12)}${why === '' ? '' : `: ${why}`}\n\n${text}\n`);
 }
 
 export interface ParsedCommit {

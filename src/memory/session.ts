@@ -86,7 +86,7 @@ async function exchange(wire: Wire, { memory, self, peer }: SessionOptions): Pro
 }
 
 async function helloOf(memory: Memory, self: CellId): Promise<{ readonly hello: Hello; readonly lineage: Lineage }> {
-  const { lineage, heads, genome } = await memory.recall();
+  const { lineage, heads, genome, proposals } = await memory.recall();
   const hello: Hello = {
     t: 'hello',
     v: PROTOCOL,
@@ -95,6 +95,7 @@ async function helloOf(memory: Memory, self: CellId): Promise<{ readonly hello: 
     heads: Object.fromEntries(Object.entries(heads).map(([cell, { commit, entries }]) => [cell, [commit, entries]])),
     forks: Object.fromEntries([...forksOf(memory.quarantine())].map(([cell, { fork }]) => [cell, fork])),
     genome,
+    ...(Object.keys(proposals).length === 0 ? {} : { proposals }),
     pulses: Object.fromEntries(Object.entries(readPulses(memory.home)).map(([cell, { seq }]) => [cell, seq])),
   };
   return { hello, lineage };
@@ -115,8 +116,16 @@ function newsFor(mine: Hello, theirs: Hello): News {
     ([cell]) => !Object.hasOwn(theirs.forks, cell) || entriesOf(theirs, cell) > entriesOf(mine, cell),
   );
   const genome = theirs.genome === null ? mine.genome : null;
-  const pack = heads.length > 0 || forks.length > 0 || genome !== null;
-  return { t: 'news', heads: Object.fromEntries(heads), forks: Object.fromEntries(forks), genome, pack };
+  const proposals = Object.entries(mine.proposals ?? {}).filter(([id]) => !Object.hasOwn(theirs.proposals ?? {}, id));
+  const pack = heads.length > 0 || forks.length > 0 || genome !== null || proposals.length > 0;
+  return {
+    t: 'news',
+    heads: Object.fromEntries(heads),
+    forks: Object.fromEntries(forks),
+    genome,
+    ...(proposals.length === 0 ? {} : { proposals: Object.fromEntries(proposals) }),
+    pack,
+  };
 }
 
 /** Messages with the pulses that are newer here. */
@@ -147,9 +156,11 @@ async function give(
   if (!news.pack) return;
   const tips = [...Object.values(news.heads).map(([commit]) => commit), ...Object.values(news.forks).flat()];
   if (news.genome !== null) tips.push(news.genome);
+  tips.push(...Object.values(news.proposals ?? {}));
   const known = [...new Set([...Object.keys(news.heads), ...Object.keys(news.forks)])].flatMap(
     (cell) => theirs.heads[cell]?.[0] ?? [],
   );
+  if (theirs.genome !== null) known.push(theirs.genome);
   const { givePack } = await import('./pack.ts');
   await givePack(wire, memory.dir, tips, known);
 }
@@ -191,6 +202,7 @@ async function judgePack(wire: Wire, memory: Memory, from: CellId, news: News): 
       heads: new Map(Object.entries(news.heads).map(([cell, [commit]]) => [cell, commit])),
       proofs: new Map(Object.entries(news.forks)),
       genome: news.genome,
+      proposals: new Map(Object.entries(news.proposals ?? {})),
       objects: incoming.objects,
       keep: incoming.keep,
     });

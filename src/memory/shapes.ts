@@ -44,24 +44,21 @@ const listOf = (check: Check, max: number): Check => {
   };
 };
 
-/** An object with exactly these fields. */
-export function shape(fields: Readonly<Record<string, Check>>, optional: Readonly<Record<string, Check>> = {}): Check {
+/** An object with exactly these fields; those in `optional` may be missing. */
+export function shape(fields: Readonly<Record<string, Check>>, optional: readonly string[] = []): Check {
   const names = Object.keys(fields);
   return (value) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'an object';
     for (const name of names) {
-      if (!Object.hasOwn(value, name)) return `the field ${name}`;
+      if (!Object.hasOwn(value, name)) {
+        if (optional.includes(name)) continue;
+        return `the field ${name}`;
+      }
       const wrong = fields[name]?.((value as Record<string, unknown>)[name]) ?? null;
       if (wrong !== null) return `${name}: ${wrong}`;
     }
-    for (const [name, item] of Object.entries(value)) {
-      if (Object.hasOwn(fields, name)) continue;
-      const check = Object.hasOwn(optional, name) ? optional[name] : undefined;
-      if (check === undefined) return `no field ${JSON.stringify(name.slice(0, 40))}`;
-      const wrong = check(item);
-      if (wrong !== null) return `${name}: ${wrong}`;
-    }
-    return null;
+    const extra = Object.keys(value).find((name) => !Object.hasOwn(fields, name));
+    return extra === undefined ? null : `no field ${JSON.stringify(extra.slice(0, 40))}`;
   };
 }
 
@@ -92,6 +89,7 @@ const stack = matches(/^[a-z0-9][a-z0-9.-]{0,100}$/, 'the name of a stack');
 const recipient = matches(/^age1[a-z0-9]{1,4000}$/, 'an age recipient');
 const key: Check = (value) => (isPublicKey(value) ? null : 'an Ed25519 public key');
 const why = text(MAX_WHY);
+const flag: Check = (value) => (typeof value === 'boolean' ? null : 'true or false');
 const mode = ['delegate', 'replicate'] as const;
 
 const reach = shape(
@@ -101,8 +99,9 @@ const reach = shape(
     user: matches(/^[a-z_][a-z0-9_-]{0,31}$/, 'the name of a user'),
     root: text(4096),
     httpPort: integer(0, 65_535),
+    address6: matches(/^[0-9a-f:.]{2,45}$/, 'an IPv6 address'),
   },
-  { address6: matches(/^[0-9a-f:.]{2,45}$/, 'an IPv6 address') },
+  ['address6'],
 );
 const childShape = shape({
   birth,
@@ -120,6 +119,19 @@ const child: Check = (value) => {
   const { id: said, key: line } = value as { id: string; key: string };
   return cellId(line) === said ? null : 'the id that its key has';
 };
+
+/** A signed proposal: one line of JSON in the message of the commit that holds its files. */
+export const proposal = shape({
+  v: versionOne(),
+  organism,
+  parent: nullOr(id),
+  genome: hash,
+  at: time,
+  why,
+  raises: listOf(oneOf('maxCells', 'maxMonthlyCost'), 2),
+  author: key,
+  sig: matches(/^[A-Za-z0-9+/]{86}==$/, 'a signature'),
+});
 
 const DEEDS: Readonly<Record<DeedKind, Readonly<Record<string, Check>>>> = {
   genesis: { organism, genome: hash, maxCells: integer(1, 1_000_000), functions: listOf(name, 10_000), key, recipient },
@@ -141,6 +153,10 @@ const DEEDS: Readonly<Record<DeedKind, Readonly<Record<string, Check>>>> = {
   order: { wilt: id, why },
   freeze: { why },
   thaw: { why },
+  vote: { proposal: id, yes: flag, why },
+  took: { proposal: nullOr(id), genome: hash, ok: flag, why },
+  begin: { function: name },
+  end: { function: name },
 };
 const DEED_SHAPES = new Map(
   Object.entries(DEEDS).map(([kind, fields]) => [kind, shape({ kind: oneOf(kind), ...fields })]),
@@ -190,7 +206,7 @@ export const pulse = shape({
   budget: count,
   links: listOf(id, 1_000),
   entries: count,
-  frozen: (value) => (typeof value === 'boolean' ? null : 'true or false'),
+  frozen: flag,
   why,
   sig: matches(/^[A-Za-z0-9+/]{86}==$/, 'a signature'),
 });

@@ -5,6 +5,7 @@
  *   S genesis 4 web,db     S reserve a     S birth A 3     A born S     S give web A     A return web S
  *   A drop web   A entrust a.body S   S weaned A   A wilt   A farewell   S bury A   S fence A 2   S order A
  *   A freeze @12   A thaw   S abandon a   S endow A 2   A endowed 2   A lack
+ *   A vote P yes   A took P no   A begin mail   A end mail
  */
 import type { Feeds } from '../../src/decide/lineage.ts';
 import type { Birth, CellId, Deed, Entry } from '../../src/model.ts';
@@ -64,6 +65,13 @@ export function deed(author: CellId, kind: string, one = '', two = ''): Deed {
       return { kind, child: one, entries: Number(two), why: '' };
     case 'order':
       return { kind, wilt: one, why: 'because' };
+    case 'vote':
+      return { kind, proposal: one, yes: two !== 'no', why: '' };
+    case 'took':
+      return { kind, proposal: one === '-' ? null : one, genome: `g${one}`, ok: two !== 'no', why: '' };
+    case 'begin':
+    case 'end':
+      return { kind, function: one };
     case 'freeze':
     case 'thaw':
       return { kind, why: 'because' };

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { generateHostKey } from '../../src/effects/keys.ts';
+import { cellId, generateHostKey } from '../../src/effects/keys.ts';
 import { authorizedKeys } from '../../src/memory/authorized.ts';
 import type { Member } from './support.ts';
 import { organism } from './support.ts';
@@ -15,6 +15,7 @@ test('cells get one forced command, operators a shell, nobody else anything', as
     self: first.identity.id,
     shells: [seeder.identity.publicKey, operator, operator],
     extra: [imprint],
+    idOf: cellId,
     serve: (id) => `/opt/"cell" sync --serve --peer ${id}`,
   });
   const lines = text.trimEnd().split('\n');
@@ -41,7 +42,7 @@ test('a cell that is gone has no way in, and one with a shell is listed once', a
       [second.identity.id]: { ...lineage.cells[second.identity.id]!, state: 'gone' as const },
     },
   };
-  const doors = { self: seeder.identity.id, serve: () => 'cell sync' };
+  const doors = { idOf: cellId, self: seeder.identity.id, serve: () => 'cell sync' };
   expect(authorizedKeys({ ...doors, lineage: gone, shells: [] })).not.toContain(second.identity.publicKey);
   const shell = authorizedKeys({ ...doors, lineage, shells: [second.identity.publicKey] });
   expect(shell.split(second.identity.publicKey)).toHaveLength(2);

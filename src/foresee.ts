@@ -1,0 +1,88 @@
+/** What a changed genome would mean for each cell that lives, and what whoever approves it should know. */
+import { genomeFiles } from '../genome/bundle.ts';
+import { inspectGenome } from '../genome/read.ts';
+import type { Genome } from '../genome/schema.ts';
+import { type Carried, turnOf } from './converge.ts';
+import { electors, isComplete, objections, raised } from './decide/renewal.ts';
+import { genomeOf, type Here, lineageOf } from './here.ts';
+import { lineOf, proposalsOf } from './line.ts';
+import type { Lineage } from './model.ts';
+
+export interface CellPlan {
+  readonly name: string;
+  /** One line each. */
+  readonly does: readonly string[];
+}
+
+export interface Foreseen {
+  readonly cells: readonly CellPlan[];
+  readonly warnings: readonly string[];
+}
+
+export async function foresee(here: Here, genomeFile: string, genome: Genome): Promise<Foreseen> {
+  const [lineage, before, line, proposals] = await Promise.all([
+    lineageOf(here),
+    genomeOf(here),
+    lineOf(here),
+    proposalsOf(here),
+  ]);
+  const tip = line.at(-1);
+  const was = { genome: before, files: await here.memory.genomeFiles(tip) };
+  const will = { genome, files: await genomeFiles(genomeFile, genome) };
+  const { findings } = await inspectGenome(genomeFile);
+  const found = findings.flatMap(({ severity, message, line: at }) =>
+    severity === 'warning' ? [`${message} (line ${at})`] : [],
+  );
+  const busy = isComplete({ lineage, proposals }, tip?.proposal ?? null) ? [] : ['another genome is still spreading'];
+  return { cells: cellPlans(lineage, was, will), warnings: [...busy, ...warningsOf(before, genome), ...found] };
+}
+
+/** Pure: each cell, by name, and what it does. */
+export function cellPlans(lineage: Pick<Lineage, 'cells' | 'homes'>, was: Carried, will: Carried): readonly CellPlan[] {
+  const fresh = Object.keys(will.genome.functions).filter((name) => (lineage.homes[name] ?? []).length === 0);
+  const [first] = electors(lineage);
+  return electors(lineage)
+    .map(({ id, name, functions }) => {
+      const { changed, gone } = turnOf(functions, was, will);
+      const does = [...changed.map((one) => `starts ${one} anew`), ...gone.map((one) => `ends ${one}`)];
+      if (fresh.length > 0 && id === first?.id && electors(lineage).length === 1)
+        does.push(`begins ${fresh.join(', ')}`);
+      return { name, does: does.length === 0 ? ['takes the genome in; nothing is started anew'] : does };
+    })
+    .concat(
+      fresh.length > 0 && electors(lineage).length > 1
+        ? [{ name: 'the first to take it in', does: [`begins ${fresh.join(', ')}`] }]
+        : [],
+    )
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** Pure: what the cells would refuse, and what does not follow by itself. */
+export function warningsOf(before: Genome, after: Genome): readonly string[] {
+  const found = objections(before, after, { raises: raised(before, after) }).map(
+    (why) => `the cells refuse it: ${why}`,
+  );
+  for (const limit of raised(before, after)) found.push(`body.${limit} is raised: apply it with --raise-limits`);
+  if (after.body.maxCells !== before.body.maxCells)
+    found.push('the budget that the organism was born with stays: body.maxCells is not more cells by itself');
+  for (const [name, cloud] of Object.entries(after.clouds)) {
+    const old = before.clouds[name];
+    if (old !== undefined && JSON.stringify(old) !== JSON.stringify(cloud))
+      found.push(`clouds.${name} changes for machines to come; those that live stay as they are`);
+  }
+  for (const [name, { data }] of Object.entries(before.functions)) {
+    if (after.functions[name] === undefined && data.length > 0)
+      found.push(`${name} goes, and its data with it: ${data.join(', ')}`);
+  }
+  for (const [name, { packages, image }] of Object.entries(after.functions)) {
+    const had = before.functions[name];
+    const more = packages.filter((one) => had?.packages.includes(one) !== true);
+    if (more.length > 0)
+      found.push(`${name} needs ${more.join(', ')}, which no tick installs: have it on the machines first`);
+    if (image !== undefined && Object.values(before.functions).every((one) => one.image === undefined))
+      found.push(`${name} is the first image: podman has to be on the machines`);
+  }
+  const lost = before.governance.authorities.filter((key) => !after.governance.authorities.includes(key));
+  for (const key of lost) found.push(`an authority goes: ${key.split(' ').slice(2).join(' ') || key}`);
+  return found;
+}

@@ -1,0 +1,32 @@
+/** What a cell thinks of a proposed genome: whether it compiles here, and stays inside the body's bounds. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { compile } from '../genome/compile.ts';
+import { readGenome } from '../genome/read.ts';
+import type { Genome } from '../genome/schema.ts';
+import { objections } from './decide/renewal.ts';
+import { explain } from './errors.ts';
+import { type Here, lineageOf } from './here.ts';
+import { checkoutGenome } from './memory/genome.ts';
+import type { Proposed } from './model.ts';
+
+/** Why not; nothing: yes. Never throws for what is wrong with the genome. */
+export async function opinionOf(here: Here, before: Genome, proposal: Proposed): Promise<readonly string[]> {
+  const folder = await mkdtemp(join(here.home, 'proposed-'));
+  try {
+    checkoutGenome(await here.memory.genomeFiles(proposal), folder);
+    const { genome } = await readGenome(join(folder, 'genome.yaml'));
+    const found = objections(before, genome, proposal);
+    if (found.length > 0) return found;
+    const { cells, seeder } = await lineageOf(here);
+    const self = cells[here.identity.id];
+    const cloud = self?.cloud ?? Object.keys(genome.clouds)[0] ?? '';
+    const functions = Object.keys(genome.functions);
+    compile(genome, { birth: self?.birth ?? 'b0000000000', parent: self?.parent ?? seeder.id, cloud, functions });
+    return [];
+  } catch (error) {
+    return [`it does not compile here: ${explain(error)}`.split('\n')[0] ?? ''];
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

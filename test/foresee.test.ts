@@ -1,0 +1,72 @@
+/** What whoever approves a changed genome is told. */
+import { describe, expect, test } from 'vitest';
+import { parseGenome } from '../genome/parse.ts';
+import type { Genome } from '../genome/schema.ts';
+import { cellPlans, warningsOf } from '../src/foresee.ts';
+import { birthOf } from './decide/feeds.ts';
+import { gardenAfter } from './genome/garden.ts';
+
+function genomeAfter(changes: Parameters<typeof gardenAfter>[0]): Genome {
+  const { genome, findings } = parseGenome(gardenAfter(changes), 'genome.yaml');
+  if (genome === null) throw new Error(JSON.stringify(findings));
+  return genome;
+}
+
+const before = genomeAfter({});
+const [name = ''] = Object.keys(before.functions);
+
+test.each([
+  ['nothing', {}, []],
+  ['a higher limit', { 'body.maxCells': 9 }, [/maxCells is raised: apply it with --raise-limits/, /budget .* stays/]],
+  ['more money', { 'body.maxMonthlyCost': '900 USD' }, [/maxMonthlyCost is raised/]],
+  ['a package', { [`functions.${name}.packages`]: ['redis'] }, [/needs redis, which no tick installs/]],
+  ['a secret', { [`functions.${name}.secrets`]: { TOKEN: 'env:TOKEN' } }, [/refuse it: .* secret TOKEN/]],
+])('%s', (_, changes, expected) => {
+  const found = warningsOf(before, genomeAfter(changes));
+  expect(found).toHaveLength(expected.length);
+  for (const [index, pattern] of expected.entries()) expect(found[index]).toMatch(pattern);
+});
+
+describe('what cells do', () => {
+  const cell = (id: string, functions: readonly string[]) => ({
+    ...birthOf(id),
+    ...{ parent: 'S', state: 'living' as const, bornAt: 0, budget: 0, attempts: [], weaned: true, why: '', functions },
+  });
+  const lineage = {
+    cells: { A: cell('A', [name]), B: cell('B', []) },
+    homes: Object.fromEntries(Object.keys(before.functions).map((one) => [one, ['A']])),
+  };
+  const carried = (genome: Genome) => ({ genome, files: [] });
+
+  test('only what runs otherwise is started anew', () => {
+    const env = genomeAfter({ [`functions.${name}.env`]: { COLOUR: 'green' } });
+    expect(cellPlans(lineage, carried(before), carried(env)).map(({ does }) => does)).toEqual([
+      [`starts ${name} anew`],
+      ['takes the genome in; nothing is started anew'],
+    ]);
+    const ttl = genomeAfter({ 'dns.ttl': '1s' });
+    expect(cellPlans(lineage, carried(before), carried(ttl))[0]?.does).toEqual([
+      'takes the genome in; nothing is started anew',
+    ]);
+  });
+
+  test('a file that a function carries starts it anew, one beside it does not', () => {
+    const source = { ...before, functions: { [name]: { ...before.functions[name]!, source: './app' } } };
+    const files = (path: string, text: string) => [{ path, mode: 0o644, content: Buffer.from(text) }];
+    const does = (path: string) => {
+      const [was, will] = [files(path, 'a'), files(path, 'b')].map((list) => ({ genome: source, files: list }));
+      return cellPlans(lineage, was!, will!)[0]?.does[0];
+    };
+    expect(does('app/main.js')).toBe(`starts ${name} anew`);
+    expect(does('apple/main.js')).toMatch(/nothing is started anew/);
+  });
+
+  test('new functions begin at the first, what is gone ends where it is', () => {
+    const other = { ...before, functions: { other: before.functions[name]! } };
+    expect(cellPlans(lineage, carried(before), carried(other))).toEqual([
+      { name: 'A', does: [`ends ${name}`] },
+      { name: 'B', does: ['takes the genome in; nothing is started anew'] },
+      { name: 'the first to take it in', does: ['begins other'] },
+    ]);
+  });
+});
