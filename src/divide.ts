@@ -25,7 +25,7 @@ import { tryLock } from './lock.ts';
 import { look } from './look.ts';
 import type { Action, Decision, FunctionName } from './model.ts';
 import { type Outcome, wrong } from './outcome.ts';
-import { type PerformOptions, perform } from './perform.ts';
+import type { PerformOptions } from './perform.ts';
 import { publish, repeat } from './pulse.ts';
 import { isDue } from './renewal.ts';
 import { senseAll } from './sense.ts';
@@ -107,6 +107,9 @@ async function act(
   options: TickOptions,
 ): Promise<{ outcomes: readonly Outcome[]; troubles: string[] }> {
   const [outcomes, troubles]: [Outcome[], string[]] = [[], []];
+  if (decision.actions.length === 0) return { outcomes, troubles };
+  // With all that makes machines: an idle tick does without.
+  const { perform } = await import('./perform.ts');
   for (const action of decision.actions) {
     options.onAction?.(action);
     const outcome = await perform(here, genome, action, options).catch((error: unknown) => {
