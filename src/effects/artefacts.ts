@@ -234,6 +234,8 @@ export function shim(cliHash: string, runtime: Runtime | null): string {
   return `#!/bin/sh
 root="\${CELL_ROOT:-}"
 export CELL_HOME="\${CELL_HOME:-$root/var/lib/cell}"
+# What a tick has to fetch must be there for the next one: its sandbox has an empty /root.
+export CELL_CACHE="\${CELL_CACHE:-$CELL_HOME/cache}"
 # A peer that knows the same as this cell is told so without a Node being started (memory/greeting.ts).
 if [ "\${1:-}" = sync ] && [ "\${2:-}" = --serve ]; then
   # As long as a digest is, and not a byte more: the rest is not for the shell, and a line need not end, nor come.

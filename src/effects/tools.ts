@@ -34,6 +34,8 @@ import { packageRoot } from '../programs.ts';
 /** For one file: the largest has some hundred MB. */
 const WITHIN_MS = 900_000;
 const LIST_WITHIN_MS = 60_000;
+/** Go compiles some thousand packages: ten minutes, and more on a computer that has other work. */
+const BUILD_WITHIN_MS = 3_600_000;
 
 export interface ToolOptions {
   readonly env?: NodeJS.ProcessEnv;
@@ -137,7 +139,7 @@ const BUILDER = () => join(packageRoot(), 'tools', 'pulumi', 'build.sh');
 function byGo({ os, arch }: Platform, env: NodeJS.ProcessEnv): Way[1] {
   return async (into) => {
     const target = { GOOS: os, GOARCH: arch === 'x64' ? 'amd64' : arch };
-    await run('sh', [BUILDER()], { ...env, ...target, CELL_PULUMI_OUT: into });
+    await run('sh', [BUILDER()], { ...env, ...target, CELL_PULUMI_OUT: into }, { timeout: BUILD_WITHIN_MS });
     return join(into, 'pulumi');
   };
 }
@@ -160,7 +162,9 @@ export async function runtime(
 }
 
 async function fromNpm({ name, version, integrity, member }: NpmPackage, into: string, env: NodeJS.ProcessEnv) {
-  const said = await run('npm', ['pack', `${name}@${version}`, '--json', '--pack-destination', into], env, into);
+  const said = await run('npm', ['pack', `${name}@${version}`, '--json', '--pack-destination', into], env, {
+    cwd: into,
+  });
   const [packed] = Object.values(JSON.parse(said.slice(said.search(/^[[{]/m))) as object) as { filename: string }[];
   const file = join(into, packed?.filename ?? '');
   const found = `sha512-${await sumOf(file, 'sha512', 'base64')}`;
@@ -227,15 +231,21 @@ function damaged(what: string, found: string, wanted: string): CellError {
   });
 }
 
-async function run(file: string, args: readonly string[], env: NodeJS.ProcessEnv, cwd?: string): Promise<string> {
-  const options = { env, timeout: WITHIN_MS, maxBuffer: 1 << 26, ...(cwd === undefined ? {} : { cwd }) };
-  return (await promisify(execFile)(file, [...args], options)).stdout;
+interface RunOptions {
+  readonly cwd?: string;
+  readonly timeout?: number;
 }
 
+async function run(file: string, args: readonly string[], env: NodeJS.ProcessEnv, options: RunOptions = {}) {
+  return (await promisify(execFile)(file, [...args], { env, timeout: WITHIN_MS, maxBuffer: 1 << 26, ...options }))
+    .stdout;
+}
+
+/** What a failure says of itself, as a line: a program's last word of an error, a library's own reason. */
 function oneLine(failure: unknown): string {
-  const { stderr, why } = failure as { readonly stderr?: string; readonly why?: string };
-  const lines = `${stderr ?? ''}`.split('\n').filter((line) => /error|fail|refus|not found/i.test(line));
-  return (lines.at(-1) ?? (why === undefined ? messageOf(failure) : `${messageOf(failure)}: ${why}`))
-    .trim()
-    .slice(0, 500);
+  const { stderr = '', why, cause } = failure as { stderr?: string; why?: string; cause?: unknown };
+  const said = stderr.split('\n').findLast((line) => /error|fail|refus|not found/i.test(line));
+  const reason = why ?? (cause instanceof Error ? messageOf(cause) : undefined);
+  const words = said ?? (reason === undefined ? messageOf(failure) : `${messageOf(failure)}: ${reason}`);
+  return words.trim().slice(0, 500);
 }
