@@ -44,7 +44,7 @@ async function establish(here: Here): Promise<readonly [Step, ...Step[]]> {
     }
     line.push({ proposal: id, genome: hash, commit });
   }
-  if (line.length > 1) await writeAtomic(fileOf(here), JSON.stringify({ v: 1, steps: line }));
+  await writeAtomic(fileOf(here), JSON.stringify({ v: 1, steps: line }));
   return line;
 }
 

@@ -68,7 +68,7 @@ export async function renew(here: Here, { renew: lease = () => true, ...faults }
       if ('done' in move) {
         faults.afterStep?.(move.step);
         notes.push(move.done);
-        here.log(`genome: ${move.done}`, 'notice');
+        if (moment.cell) here.log(`genome: ${move.done}`, 'notice');
         continue;
       }
       notes.push(move.wait);

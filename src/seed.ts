@@ -108,6 +108,7 @@ async function found({ home, genomeFile, genome, log }: SeedOptions): Promise<He
     });
   }
   await here.memory.commitGenome(files);
+  await lineOf(here);
   await takeGenome(here);
   return here;
 }

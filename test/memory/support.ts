@@ -17,7 +17,9 @@ import type { Birth, Deed } from '../../src/model.ts';
 import { programFile } from '../../src/programs.ts';
 
 export const ORGANISM = 'garden';
-const GENOME = [{ path: 'genome.yaml', content: Buffer.from('organism: garden\n'), mode: 0o644 }];
+/** A genome's only file. */
+export const genomeOf = (text: string) => [{ path: 'genome.yaml', content: Buffer.from(text), mode: 0o644 }];
+const GENOME = 'organism: garden\n';
 /** Times of entries: one a second, from a fixed moment. */
 export const MOMENT = 1_790_000_000_000;
 
@@ -56,11 +58,11 @@ export function member(home: string, seeder?: string): Member {
   return { home, identity, memory, say };
 }
 
-function genesis({ identity }: Member, maxCells: number): Deed {
+function genesis({ identity }: Member, maxCells: number, genome: string): Deed {
   return {
     kind: 'genesis',
     organism: ORGANISM,
-    genome: genomeHash(GENOME),
+    genome: genomeHash(genomeOf(genome)),
     maxCells,
     functions: ['web'],
     key: identity.publicKey,
@@ -94,11 +96,11 @@ async function bear(parent: Member, child: Member, budget: number): Promise<void
 }
 
 /** A seeder, a first cell, and children of the first cell: `count` cells, none of which has synced. */
-export async function organism(count: number): Promise<Organism> {
+export async function organism(count: number, genome = GENOME): Promise<Organism> {
   const folder = tempDir();
   const seeder = member(join(folder, 'seeder'));
-  await seeder.say(genesis(seeder, Math.max(1, count * 2)));
-  await seeder.memory.commitGenome(GENOME);
+  await seeder.say(genesis(seeder, Math.max(1, count * 2), genome));
+  await seeder.memory.commitGenome(genomeOf(genome));
   const cells = Array.from({ length: count }, (_, index) => member(join(folder, `cell${index}`), seeder.identity.id));
   const [first, ...rest] = cells;
   if (first !== undefined) {
