@@ -24,7 +24,7 @@ import { tryLock } from './lock.ts';
 import { look } from './look.ts';
 import type { Action, Decision, FunctionName } from './model.ts';
 import { type Outcome, wrong } from './outcome.ts';
-import { type PerformOptions, perform } from './perform.ts';
+import type { PerformOptions } from './perform.ts';
 import { publish, repeat } from './pulse.ts';
 import { senseAll } from './sense.ts';
 import { syncLinks } from './sync.ts';
@@ -101,6 +101,8 @@ async function act(
   const [outcomes, troubles]: [Outcome[], string[]] = [[], []];
   for (const action of decision.actions) {
     options.onAction?.(action);
+    // All that sagas do is in there, and most ticks begin none.
+    const { perform } = await import('./perform.ts');
     const outcome = await perform(here, genome, action, options).catch((error: unknown) => {
       // Whoever took over goes on with it, and says so.
       if (options.renew?.() === false) throw error;
