@@ -57,7 +57,7 @@ export async function destroyOrganism(here: Here): Promise<Destroyed> {
     });
   }
   await nobodyUnasked(here, genome, credentials, lineage);
-  await forgetProviders(genome, credentials);
+  await forgetProviders(genome, credentials, [lineage.seeder.id, ...Object.keys(lineage.cells)]);
   await forgetMinters(genome, credentials);
   await rm(here.home, { recursive: true, force: true });
   const minted = count('credential') === 0 ? {} : { credentials: count('credential') };
@@ -108,10 +108,14 @@ async function destroyBody(here: Here, genome: Genome, lineage: Lineage, cell: C
   }
 }
 
-async function forgetProviders(genome: Genome, credentials: Awaited<ReturnType<typeof credentialsOf>>): Promise<void> {
+async function forgetProviders(
+  genome: Genome,
+  credentials: Awaited<ReturnType<typeof credentialsOf>>,
+  cells: readonly string[],
+): Promise<void> {
   for (const [cloud, gene] of Object.entries(genome.clouds)) {
     const credential = credentials.compute?.[cloud];
-    if (credential !== undefined) await computeProvider(gene.provider).forget?.(genome.organism, credential);
+    if (credential !== undefined) await computeProvider(gene.provider).forget?.(genome.organism, credential, cells);
   }
   for (const { name, gene } of dnsOf(genome)) {
     await dnsProvider(gene.provider).forget?.(genome.organism, credentials.dns?.[name] ?? null);

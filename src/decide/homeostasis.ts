@@ -51,7 +51,7 @@ export function balance(sensed: Sensed, before: FunctionMemory, now: number, rhy
       : throttled(level, memory, now, rhythm);
   }
   const memory = { ...before, breachSince: null };
-  return memory.throttle > 0 ? relieved(memory, now, rhythm) : idle(memory, inBalance(level));
+  return memory.throttle > 0 ? relieved(level, memory, now, rhythm) : idle(memory, inBalance(level));
 }
 
 function inBalance(level: Level): string {
@@ -102,9 +102,10 @@ function cut(level: 'two' | 'many', memory: FunctionMemory, now: number, why: st
   return { memory: next, throttle, wantsDivision: null, why: `throttling to ${throttle}: ${why}` };
 }
 
-function relieved(memory: FunctionMemory, now: number, rhythm: Rhythm): Balance {
+function relieved(level: Level, memory: FunctionMemory, now: number, rhythm: Rhythm): Balance {
   const held = now - (memory.throttleSince ?? now);
-  if (held >= rhythm.hold && memory.throttle >= STILL_HIGH) {
+  // Under its low bounds the load is gone: what the throttle holds back shows as it is given back.
+  if (level !== 'none' && held >= rhythm.hold && memory.throttle >= STILL_HIGH) {
     return wanting(
       memory,
       `inside its bounds only because it has been throttled for ${span(held)} (to ${memory.throttle})`,

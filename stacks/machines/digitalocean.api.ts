@@ -65,6 +65,12 @@ export async function clearDroplet(who: { organism: string; birth: string }, cre
   await clearNamed(client(credential), labelOf(who, NAME_RULES), who.birth);
 }
 
+/** Tags outlive what had them. Gone already is fine. */
+export async function dropTags(tags: readonly string[], credential: Json): Promise<void> {
+  const api = client(credential);
+  for (const tag of tags) await api.ask('DELETE', `/v2/tags/${encodeURIComponent(tag)}`, undefined, [404]);
+}
+
 async function clearNamed(api: Rest, name: string, birth: string): Promise<void> {
   for (const [at, member] of [
     ['/v2/firewalls', 'firewalls'],

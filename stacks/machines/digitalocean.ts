@@ -83,6 +83,19 @@ export const digitaloceanCompute: ComputeProvider = {
     await removeDroplet(id, credential);
   },
 
+  async forget(organism, credential, cells) {
+    const { dropTags } = await import('./digitalocean.api.ts');
+    // What names functions may be another organism's, too.
+    const own = [
+      { key: 'organism', value: organism } as const,
+      ...cells.map((value) => ({ key: 'parent', value }) as const),
+    ];
+    await dropTags(
+      own.map((tag) => flat(tag, TAG_RULES)),
+      credential,
+    );
+  },
+
   lost: {
     reach: ({ address, address6 }) => reachOf(address, address6),
     async clear(who, credential) {

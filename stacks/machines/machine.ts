@@ -72,8 +72,8 @@ export interface ComputeProvider {
   readonly bake?: Baking;
   /** What `cell doctor` says of the cloud, with the credential a laptop starts with. Changes nothing. Throws why not. */
   examine?(gene: CloudGene, organism: string): Promise<Examined>;
-  /** Removes what the provider itself keeps on this computer, once the organism is gone. Clouds keep nothing. */
-  forget?(organism: string, credential: Json): Promise<void>;
+  /** Removes what the provider itself keeps once the organism is gone. `cells`: the ids of all that ever made machines. */
+  forget?(organism: string, credential: Json, cells: readonly string[]): Promise<void>;
 }
 
 /**

@@ -93,6 +93,12 @@ describe('throttling', () => {
 });
 
 describe('dividing', () => {
+  test('is not for a load that is gone: the throttle is given back', () => {
+    const gone = { ...SPENT, levels: { web: 'none' }, memory: { ...web(null, 50, 61 * S, 10 * S), ...DUE } } as const;
+    expect(actions(gone)).toMatchObject([{ kind: 'throttle', function: 'web' }]);
+    expect(decided(gone).memory.functions.web?.throttle).toBeLessThan(50);
+  });
+
   test('when throttling did not hold', () => {
     expect(actions(SPENT)).toEqual([
       {

@@ -24,6 +24,11 @@ export function leftIn(cloud: Cloud): readonly string[] {
   ];
 }
 
+/** Tags that are one organism's alone. Those of functions it may share; an empty one costs nothing. */
+export function ownTagsIn({ tags }: Cloud): readonly string[] {
+  return [...tags].filter((tag) => !tag.startsWith('cell-function:'));
+}
+
 /** For the processes that a test starts. Says on stderr which plugin it is. */
 export async function pluginOnPath(): Promise<{ readonly folder: string; remove(): void }> {
   const folder = mkdtempSync(join(tmpdir(), 'cell-plugin-'));

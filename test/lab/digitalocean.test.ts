@@ -1,21 +1,31 @@
 /**
  * An organism at DigitalOcean, whose stand-in makes its droplets machines on this computer: seeded from a laptop, divided
- * by its own first cell through the API, served by the child under the organism's name, and gone without a trace.
+ * by its own first cell through the API, served by the child under the organism's name, merged back, healed, and gone
+ * without a trace. Engine and plugin come from parent to child.
  */
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Status } from '../../src/status.ts';
 import { findPulumi } from '../../stacks/engines/pulumi.find.ts';
-import { leftIn, TOKENS } from '../digitalocean/cloud.support.ts';
+import type { Droplet } from '../digitalocean/answers.ts';
+import { leftIn, ownTagsIn, TOKENS } from '../digitalocean/cloud.support.ts';
 import { type Plot, plotIn } from '../e2e/garden.ts';
 import { type Rented, startRenting } from './droplets.ts';
+import { loadFrom, makeNamespace, type Namespace } from './load.ts';
 import { NSPAWN, needs } from './needs.ts';
 
 const OCTET = 195;
 const [ZONE, NAME] = ['small.test', 'www.small.test'];
 const TITLE = 'an organism at DigitalOcean';
 const WITHIN = 600_000;
+/** A rest that is longer than the TTL: before that, nobody has heard of the child. */
+const RHYTHM = `rhythm: { settle: 3s, hold: 3s, refractory: 90s, calm: 30s, jitter: 1s }
+healing: { suspectAfter: 15s, deadAfter: 40s, aloneAfter: 10m }
+
+`;
 
 /** Says why not. */
 function noEngine(): boolean {
@@ -28,6 +38,7 @@ describe.skipIf(needs(TITLE, NSPAWN) || noEngine())(TITLE, () => {
   let rented: Rented;
   let plot: Plot;
   let folder: string;
+  let namespace: Namespace;
 
   beforeAll(async () => {
     rented = await startRenting({ octet: OCTET, zone: ZONE });
@@ -46,11 +57,16 @@ dns: { provider: digitalocean, ${at('dns')}, ttl: 30s }
       join(folder, 'genome.yaml'),
       text
         .replace(/^clouds:\n[\s\S]*?(?=^functions:)/m, places)
-        .replace('maxMonthlyCost: 10 USD', 'maxMonthlyCost: 20 USD'),
+        .replace('maxMonthlyCost: 10 USD', 'maxMonthlyCost: 60 USD')
+        .replace('maxCells: 2', 'maxCells: 6')
+        .replace('heartbeat: 15s', 'heartbeat: 5s')
+        .replace(/^rhythm:\n[\s\S]*?(?=^clouds:)/m, RHYTHM),
     );
+    namespace = await makeNamespace(rented.box.bridge, `10.${OCTET}.0.254`);
     plot = plotIn(folder, { dns: rented.dns, httpPort: 80, through: rented.laptop });
   });
   afterAll(async () => {
+    await namespace?.remove();
     await rented?.close();
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   });
@@ -61,32 +77,109 @@ dns: { provider: digitalocean, ${at('dns')}, ttl: 30s }
     return ran.stdout;
   };
 
-  test('is seeded, divides through the API, lives by its name, and goes without a trace', {
-    timeout: WITHIN,
-  }, async () => {
-    const { cloud } = rented;
+  /** The droplets that are rented, oldest first. */
+  const droplets = () => [...rented.cloud.droplets.values()];
+  const addresses = () => droplets().map(({ networks }) => networks?.ipv4);
+  const named = async () => [...(await plot.addresses(NAME).catch(() => []))].sort();
+  const isCreate = ({ method, path }: { readonly method: string; readonly path: string }) =>
+    method === 'POST' && path === '/v2/droplets';
+
+  /** How it is, for whoever reads why a test failed. */
+  async function diary(): Promise<string> {
+    const pages = [(await plot.cell('status')).stdout, droplets().map(shown).join('\n'), rented.cloud.wrong.join('\n')];
+    for (const { name } of (await plot.status()).cells) {
+      const lines = "journalctl --no-pager -o cat -n 40 -u 'cell-tick*' | cut -c1-300";
+      pages.push(`${name}:\n${(await plot.cell('ssh', name, '--', lines)).stdout}`);
+    }
+    return pages.join('\n\n');
+  }
+
+  async function until(what: string, holds: () => boolean | Promise<boolean>, withinMs = 120_000): Promise<void> {
+    const deadline = Date.now() + withinMs;
+    while (!(await holds())) {
+      if (Date.now() > deadline) throw new Error(`${what}: not within ${withinMs} ms\n${await diary()}`);
+      await sleep(500);
+    }
+  }
+
+  test('is seeded from a laptop, and answers by its name', { timeout: WITHIN }, async () => {
     await cell('seed', '--yes');
-    expect(cloud.made).toHaveLength(1);
-    const [first] = (await plot.status()).cells;
-    expect(await plot.addresses(NAME)).toEqual([first?.address]);
-    expect((await plot.ask(NAME, '/hello')).status).toBe(200);
+    expect(droplets()).toHaveLength(1);
+    expect((await plot.status()).cells.map(({ address }) => address)).toEqual(addresses());
+    expect(await named()).toEqual(addresses());
+    expect(await plot.ask(NAME, '/hello')).toMatchObject({ status: 200 });
     // What makes and unmakes machines there came with its imprint.
+    const [first] = (await plot.status()).cells;
     const engines = await cell('ssh', first!.name, '--', 'ls', '/opt/cell/engines');
     expect(engines.trim().split('\n')).toEqual(['pulumi', 'pulumi-resource-digitalocean']);
+  });
 
-    await cell('ssh', first!.name, '--', 'cell', 'divide', '--now', 'web');
-    const { cells } = await plot.until('a child', ({ cells }) => cells.length === 2, 120_000);
-    expect(cloud.made).toHaveLength(2);
-    expect([...(await plot.addresses(NAME))].sort()).toEqual(cells.map(({ address }) => address).sort());
-    const child = cells.find(({ name }) => name !== first?.name);
-    const [, second] = [...cloud.droplets.values()];
-    expect(second).toMatchObject({ networks: { ipv4: child?.address } });
-    // Rented by the first cell, and not by the laptop.
-    expect(second?.tags).toContain(`cell-parent:${first?.id}`);
+  test('says why the cloud makes it no machine, and is left as it was', { timeout: WITHIN }, async () => {
+    const [first] = (await plot.status()).cells;
+    const message = 'creating this/these droplet(s) will exceed your droplet limit';
+    rented.cloud.trouble = (asked) =>
+      isCreate(asked) ? { status: 422, body: { id: 'unprocessable_entity', message } } : null;
+    await plot.cell('ssh', first!.name, '--', 'cell', 'divide', '--now', 'web');
+    const told = ({ cells }: Status) => cells.some(({ why }) => /quota|exceed your droplet limit/.test(why));
+    await plot.until('the reason is in the status', told, 120_000);
+    const isBack = ({ cells }: Status) => cells.length === 1 && cells[0]?.budget === first?.budget;
+    await plot.until('what was begun is taken back', isBack, 120_000);
+    rented.cloud.trouble = null;
+    // Of the first cell alone.
+    expect([rented.cloud.keys.size, rented.cloud.firewalls.size]).toEqual([1, 1]);
+    expect(rented.cloud.made).toHaveLength(1);
+    expect(await named()).toEqual(addresses());
+  });
 
+  test('divides under pressure, by its own tick, through the API; both serve', { timeout: WITHIN }, async () => {
+    const [first] = (await plot.status()).cells;
+    const load = loadFrom({ netns: namespace.name, name: NAME, path: '/hello', rate: 80, dns: rented.dns });
+    try {
+      const { cells } = await plot.until('a child', ({ cells }) => cells.length === 2, 300_000);
+      const child = cells.find(({ id }) => id !== first?.id);
+      const [, second] = droplets();
+      expect(second?.networks?.ipv4).toBe(child?.address);
+      // Rented by the first cell, and not by the laptop.
+      expect(second?.tags).toContain(`cell-parent:${first?.id}`);
+      await until('both are named', async () => (await named()).length === 2);
+      const before = await load.report();
+      await until('the child serves what comes by the name', async () => {
+        const { byAddress } = await load.report();
+        return (byAddress[child?.address ?? ''] ?? 0) > (before.byAddress[child?.address ?? ''] ?? 0) + 50;
+      });
+    } finally {
+      const { sent, failures } = await load.stop();
+      expect(sent).toBeGreaterThan(500);
+      expect(failures).toEqual([]);
+    }
+  });
+
+  test('merges back when it is quiet, and the droplet is given up', { timeout: WITHIN }, async () => {
+    await plot.until('one cell', ({ cells }) => cells.filter(({ state }) => state === 'living').length === 1, 300_000);
+    await until('its droplet is gone', () => droplets().length === 1);
+    expect(await named()).toEqual(addresses());
+    await until('nothing of it is left', () => rented.cloud.keys.size === 1 && rented.cloud.firewalls.size === 1);
+  });
+
+  test('has a dead child destroyed at the maker, and its records with it', { timeout: WITHIN }, async () => {
+    const [first] = (await plot.status()).cells.filter(({ state }) => state === 'living');
+    const divided = await plot.cell('ssh', first!.name, '--', 'cell', 'divide', '--now', 'web');
+    expect(divided.code, divided.stdout + divided.stderr).toBe(0);
+    await until('both are named', async () => (await named()).length === 2);
+    const [, second] = droplets();
+    await rented.cutPower(second!.id);
+    await until('it is fenced', () => droplets().length === 1, 240_000);
+    await until('only the living one is named', async () => `${await named()}` === `${addresses()}`);
+    expect(await plot.ask(NAME, '/hello')).toMatchObject({ status: 200 });
+  });
+
+  test('goes without a trace', { timeout: WITHIN }, async () => {
     await cell('destroy', '--yes');
-    expect(leftIn(cloud)).toEqual([]);
+    expect(leftIn(rented.cloud)).toEqual([]);
+    expect(ownTagsIn(rented.cloud)).toEqual([]);
     expect(rented.machines()).toEqual([]);
-    expect(cloud.wrong).toEqual([]);
+    expect(rented.cloud.wrong).toEqual([]);
   });
 });
+
+const shown = ({ id, tags, networks }: Droplet) => `${id} ${networks?.ipv4} ${tags.join(' ')}`;

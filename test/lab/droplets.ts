@@ -79,7 +79,7 @@ export async function startRenting({ octet, zone }: Renting): Promise<Rented> {
 const birthOf = (id: number) => `d${id}`;
 const idOf = (id: number) => machineId(MAKER, birthOf(id));
 
-/** Each is an image with nothing of ours in it, settled by its user data. */
+/** Each is an image settled by its user data, and nothing else: what a cell needs comes from its parent. */
 function dropletsOn({ box }: LabBox): Machines {
   return {
     async make({ id, image, userData, keys }) {

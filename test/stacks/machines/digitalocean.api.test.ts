@@ -1,6 +1,6 @@
 /** Droplets over the API, at a stand-in whose answers are held to DigitalOcean's own document. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { clearDroplet, listDroplets, removeDroplet } from '../../../stacks/machines/digitalocean.api.ts';
+import { clearDroplet, dropTags, listDroplets, removeDroplet } from '../../../stacks/machines/digitalocean.api.ts';
 import { wrongAnswer, wrongRequest } from '../../specs/digitalocean.support.ts';
 import { type Asked, failure, type Given, type Server, serve } from '../credentials/server.support.ts';
 
@@ -145,6 +145,12 @@ test('go with what was made for them, and only when they are gone', async () => 
   const looks = server.asked.filter(({ method, path }) => method === 'GET' && path === '/v2/droplets/3');
   expect(looks).toHaveLength(5);
   await removeDroplet('3', credential(), patience);
+});
+
+test('leave tags, which go with the organism', async () => {
+  tags = ['cell-organism:garden', 'cell-organism:yard'];
+  await dropTags(['cell-organism:garden', 'cell-parent:gone'], credential());
+  expect(tags).toEqual(['cell-organism:yard']);
 });
 
 test('that are not there leave no names', async () => {

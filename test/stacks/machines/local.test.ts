@@ -107,7 +107,7 @@ describe('machines', () => {
       expect(await machineHandler.read(id, {}, context())).toBeNull();
       await localCompute.remove(id, yard.credential); // Gone already is fine.
     }
-    await localCompute.forget?.('yard', yard.credential);
+    await localCompute.forget?.('yard', yard.credential, []);
     expect(existsSync(yard.credential.dir)).toBe(false);
   });
 
