@@ -67,6 +67,8 @@ export function warningsOf(before: Genome, after: Genome): readonly string[] {
     found.push('the budget that the organism was born with stays: body.maxCells is not more cells by itself');
   for (const [name, cloud] of Object.entries(after.clouds)) {
     const old = before.clouds[name];
+    if (old === undefined && 'credentials' in cloud && cloud.credentials !== undefined)
+      found.push(`clouds.${name} is new: no cell has a credential for it, and none makes a machine there`);
     if (old !== undefined && JSON.stringify(old) !== JSON.stringify(cloud))
       found.push(`clouds.${name} changes for machines to come; those that live stay as they are`);
   }

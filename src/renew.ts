@@ -15,7 +15,7 @@ import { ALIVE_EVERY_MS, STEP_ATTEMPTS } from './limits.ts';
 import { authorities, keepLine, lineOf, proposalsOf, type Step, showLine } from './line.ts';
 import type { Proposed } from './model.ts';
 import type { PerformOptions } from './perform.ts';
-import { opinionOf } from './policy.ts';
+import { breachesOf, opinionOf } from './policy.ts';
 import { pulsesOf } from './pulse.ts';
 import { keepRenewal, keyOf, type Renewal, renewalOf } from './renewal.ts';
 
@@ -237,6 +237,9 @@ async function judge({ here, genome, line, tip, view, cell }: Moment): Promise<M
     const refusal = counted.find(({ one }) => one.id === accepted.id)?.no.find((no) => no.cell === self);
     if (refusal !== undefined) return { wait: `${accepted.id} is not taken here: ${refusal.why}`, busy: false };
   }
+  // Votes by hand pass many things by, but not this.
+  const [breach] = await breachesOf(here, genome, accepted);
+  if (breach !== undefined) return { wait: `${accepted.id} is not taken: ${breach}`, busy: false };
   const passed = view.proposals.filter(({ parent, id }) => parent === tip.proposal && id !== accepted.id);
   const next = { proposal: accepted.id, genome: accepted.genome, commit: accepted.commit };
   await keepLine(

@@ -27,6 +27,13 @@ test.each([
   for (const [index, pattern] of expected.entries()) expect(found[index]).toMatch(pattern);
 });
 
+test('a cloud that no cell has a credential for', () => {
+  const far = Object.assign({}, before.clouds.near!, { credentials: 'file:key' });
+  const [warning, ...more] = warningsOf(before, { ...before, clouds: { ...before.clouds, far } });
+  expect(warning).toMatch(/clouds.far is new: no cell has a credential for it/);
+  expect(more).toEqual([]);
+});
+
 describe('what cells do', () => {
   const cell = (id: string, functions: readonly string[]) => ({
     ...birthOf(id),

@@ -13,6 +13,7 @@ import { lineOf } from '../src/line.ts';
 import { writeProposal } from '../src/memory/genome.ts';
 import { makeProposal, proposalId, proposalRef } from '../src/memory/proposals.ts';
 import { updateRefs } from '../src/memory/repo.ts';
+import type { Proposal } from '../src/model.ts';
 import { renew } from '../src/renew.ts';
 import { gardenAfter } from './genome/garden.ts';
 import { converge, genomeOf, type Member, organism } from './memory/support.ts';
@@ -21,8 +22,9 @@ const key = () => identityFrom(generateHostKey().privatePem);
 const [author, other, stranger] = [key(), key(), key()] as [Identity, Identity, Identity];
 
 /** A genome with these authorities, told from others by its beat. */
-const text = (authorities: readonly Identity[], seconds: number, rule = 'majority') =>
+const text = (authorities: readonly Identity[], seconds: number, rule = 'majority', maxCells = 4) =>
   gardenAfter({
+    'body.maxCells': maxCells,
     'governance.authorities': authorities.map(({ publicKey }) => publicKey),
     'governance.rule': rule,
     'body.heartbeat': `${seconds}s`,
@@ -49,11 +51,11 @@ interface Put {
 }
 
 /** Into the seeder's repository, past every session. */
-async function put(by: Identity, genome: string, on?: Put): Promise<Put> {
+async function put(by: Identity, genome: string, on?: Put, raises: Proposal['raises'] = []): Promise<Put> {
   const { memory } = seeder;
   const { genome: tip } = await memory.recall();
   const files = genomeOf(genome);
-  const what = { organism: memory.organism, parent: on?.id ?? null, genome: genomeHash(files), why: '', raises: [] };
+  const what = { organism: memory.organism, parent: on?.id ?? null, genome: genomeHash(files), why: '', raises };
   const proposal = makeProposal(by, { ...what, at: 1 });
   const commit = await writeProposal(memory.dir, files, on?.commit ?? tip ?? '', proposal);
   const id = proposalId(proposal);
@@ -125,6 +127,17 @@ describe('the line of a home', () => {
     await vote(mended.id, cells);
     expect((await renew(here)).genome.body.heartbeat).toBe(40_000);
     expect(await line()).toEqual([null, mended.id]);
+  });
+
+  test("does not move beyond the organism's limits unless that is signed for, whoever votes", async () => {
+    const bold = await put(author, text([author], 30, 'majority', 9));
+    await vote(bold.id, cells);
+    expect((await renew(here)).notes).toEqual([expect.stringContaining('raises body.maxCells')]);
+    expect(await line()).toEqual([null]);
+    await found();
+    const signed = await put(author, text([author], 30, 'majority', 9), undefined, ['maxCells']);
+    await vote(signed.id, cells);
+    expect((await renew(here)).genome.body.maxCells).toBe(9);
   });
 
   test('stands still while the organism is frozen', async () => {

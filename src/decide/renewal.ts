@@ -211,12 +211,15 @@ export function raised(before: Genome, after: Genome): readonly ('maxCells' | 'm
   return found;
 }
 
+/** Limits that it raises without its author's having signed for that, in words. */
+export function unsigned(before: Genome, after: Genome, { raises }: Pick<Proposed, 'raises'>): readonly string[] {
+  const found = raised(before, after).filter((limit) => !raises.includes(limit));
+  return found.map((limit) => `it raises body.${limit}, which its author did not sign for`);
+}
+
 /** Why a cell says no to a genome; none: it says yes. */
 export function objections(before: Genome, after: Genome, proposal: Pick<Proposed, 'raises'>): readonly string[] {
-  const found: string[] = [];
-  for (const limit of raised(before, after)) {
-    if (!proposal.raises.includes(limit)) found.push(`it raises body.${limit}, which its author did not sign for`);
-  }
+  const found = [...unsigned(before, after, proposal)];
   if (after.organism !== before.organism) found.push('it is of another organism');
   if (after.zone !== before.zone) found.push('it moves the organism to another zone');
   for (const name of Object.keys(before.clouds)) {
