@@ -112,8 +112,6 @@ async function act(
   const { perform } = await import('./perform.ts');
   for (const action of decision.actions) {
     options.onAction?.(action);
-    // All that sagas do is in there, and most ticks begin none.
-    const { perform } = await import('./perform.ts');
     const outcome = await perform(here, genome, action, options).catch((error: unknown) => {
       // Whoever took over goes on with it, and says so.
       if (options.renew?.() === false) throw error;
