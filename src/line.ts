@@ -29,6 +29,12 @@ export async function lineOf(here: Here): Promise<readonly [Step, ...Step[]]> {
   return kept?.steps ?? establish(here);
 }
 
+/** Hash of the genome that was accepted last; that of the genesis where a seeding ended before the genome was kept. */
+export async function acceptedGenome(here: Here): Promise<string> {
+  const { lineage, genome } = await here.memory.recall();
+  return genome === null ? lineage.genome : ((await lineOf(here)).at(-1)?.genome ?? lineage.genome);
+}
+
 async function establish(here: Here): Promise<readonly [Step, ...Step[]]> {
   const { lineage, genome } = await here.memory.recall();
   if (genome === null)

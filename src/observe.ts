@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { genomeOf, type Here, lineageOf, openHome } from './here.ts';
-import { lineOf } from './line.ts';
+import { acceptedGenome } from './line.ts';
 import { pulsesOf } from './pulse.ts';
 import { isDue } from './renewal.ts';
 import { type Status, statusOf } from './status.ts';
@@ -31,8 +31,7 @@ export async function observe(home: string, options: { readonly sync: boolean })
   const here = await openHome(home);
   const unreached = options.sync && !isCell(here) ? (await syncEverybody(here)).filter((link) => !link.ok) : [];
   if (!isCell(here)) await follow(here);
-  const [lineage, genome, line] = await Promise.all([lineageOf(here), genomeOf(here), lineOf(here)]);
-  const accepted = line.at(-1)?.genome ?? lineage.genome;
+  const [lineage, genome, accepted] = await Promise.all([lineageOf(here), genomeOf(here), acceptedGenome(here)]);
   const status = statusOf({
     lineage,
     genome,

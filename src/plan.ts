@@ -16,7 +16,7 @@ import { dnsOf } from './decide/dns.ts';
 import { stemsOf } from './decide/slots.ts';
 import { type CellPlan, foresee } from './foresee.ts';
 import { byProvider, genomeOf, type Here, hasHome, lineageOf, openHome } from './here.ts';
-import { lineOf } from './line.ts';
+import { acceptedGenome } from './line.ts';
 import { keyPair } from './making.ts';
 import type { Cell } from './model.ts';
 import type { Mitosis } from './saga.ts';
@@ -56,7 +56,7 @@ export async function plan(home: string, genomeFile: string, genome: Genome): Pr
   const lineage = grown === null ? null : await lineageOf(grown);
   const living = Object.values(lineage?.cells ?? {}).filter((cell) => cell.state !== 'gone');
   const stacks = living.length > 0 ? [] : await firstStacks(home, genome, grown);
-  const accepted = grown !== null && lineage?.genome ? (await lineOf(grown)).at(-1)?.genome : undefined;
+  const accepted = grown !== null && lineage?.genome ? await acceptedGenome(grown) : undefined;
   const differs = accepted !== undefined && accepted !== genomeHash(await genomeFiles(genomeFile, genome));
   const changed = grown !== null && differs ? difference(await genomeOf(grown), genome) : [];
   const { cells, warnings } =

@@ -24,7 +24,7 @@ import { endowFirst } from './endowments.ts';
 import { CellError } from './errors.ts';
 import { type Here, hasHome, keepCredentials, keepSecrets, lineageOf, openHome, say, takeGenome } from './here.ts';
 import { type RunContext, run } from './journal.ts';
-import { lineOf } from './line.ts';
+import { acceptedGenome, lineOf } from './line.ts';
 import { newDivision, newMachine } from './making.ts';
 import { mitosis } from './mitosis.ts';
 import type { Cell } from './model.ts';
@@ -100,7 +100,7 @@ async function found({ home, genomeFile, genome, log }: SeedOptions): Promise<He
     });
   } else if ((await lineageOf(here)).genome !== genomeHash(files)) {
     // Changed since, by a proposal: the organism lives, and there is nothing to found.
-    if ((await lineOf(here)).at(-1)?.genome === genomeHash(files)) return here;
+    if ((await acceptedGenome(here)) === genomeHash(files)) return here;
     throw new CellError('NOT_ALLOWED', 'This is not the genome that was seeded', {
       why: `an organism named ${genome.organism} began from another text; \`cell plan\` shows what differs`,
       suggestion:
