@@ -87,7 +87,8 @@ function problem(
   variable: string,
 ): Problem {
   const message = `${what}, and a genome is no place for secrets`;
-  const expected = `where it comes from, under secrets of the function: ${variable}: env:${variable}, file:PATH or command:LINE`;
+  const place = path[0] === 'functions' ? `, under secrets of the function: ${variable}` : '';
+  const expected = `where it comes from${place}: env:${variable}, file:PATH or command:LINE`;
   return { severity, code: 'secret', message, expected, path, range };
 }
 

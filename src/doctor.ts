@@ -58,7 +58,10 @@ export async function doctor(genome: Genome | null): Promise<readonly Check[]> {
     check('sha256sum', false, async () => ({ found: await version('sha256sum', ['--version']) })),
     ...aboutTools(genome),
   ];
-  return Promise.all([...tools, ...(genome === null ? [] : aboutGenome(genome))]);
+  const checks = await Promise.all([...tools, ...(genome === null ? [] : aboutGenome(genome))]);
+  // What two of them lack is said once.
+  const said = (one: Check) => checks.find(({ ok, found, mend }) => !ok && found === one.found && mend === one.mend);
+  return checks.filter((one) => one.ok || said(one) === one);
 }
 
 /** The engine of clouds and its plugins: those that the genome needs, how large they are, and what runs them take. */

@@ -37,6 +37,16 @@ describe('a secret in the genome', () => {
     expect(JSON.stringify(findings)).not.toContain(AWS);
   });
 
+  it('of a cloud is told another place than one of a function', () => {
+    const cloud = { provider: 'linode', region: 'eu-central', size: 'g6-nanode-1', credentials: AWS };
+    const [inCloud] = findingsIn(JSON.stringify({ organism: 'garden', clouds: { far: cloud } })).filter(
+      ({ code }) => code === 'secret',
+    );
+    expect(inCloud?.expected).toBe('where it comes from: env:NAME, file:PATH or command:LINE');
+    const [inFunction] = findingsIn(inEnv('KEY_ID', AWS));
+    expect(inFunction?.expected).toMatch(/^where it comes from, under secrets of the function: KEY_ID: env:KEY_ID/);
+  });
+
   it('a plain secret in the place of its source is not shown either', () => {
     const findings = findingsIn(
       gardenWith('    run: node db.js\n', '    run: node db.js\n    secrets: { A: swordfish }\n'),
