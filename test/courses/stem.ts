@@ -104,7 +104,7 @@ export async function stemKilledAtEveryStep(organism: Organism): Promise<void> {
   await struck(organism, first, 'kill-in:imprint', 'web');
   await struck(organism, first, 'kill-after:imprint');
   const [division] = organism.sagas(first) as readonly Mitosis[];
-  expect(division).toMatchObject({ kind: 'divide', birth: taken?.birth, step: 'birth', stem: true });
+  expect(division).toMatchObject({ kind: 'divide', birth: taken?.birth, step: 'endow', stem: true });
   await organism.until('the division ends', async () => {
     await organism.tick(first);
     return organism.sagas(first).length === 0;
