@@ -34,7 +34,7 @@ const DEAD_AFTER = '40s';
 /** Steps that need no child yet. */
 const ALONE = ['reserve', 'body'];
 /** Until `handOver` both functions are the parent's, and after it, one of them. */
-const BEFORE = ['reserve', 'body', 'imprint', 'birth', 'prepare'];
+const BEFORE = STEPS.slice(0, STEPS.indexOf('handOver'));
 
 describe.skipIf(needs('faults at every step', NSPAWN, KNOT))('at every step', () => {
   test('power and network go and come back, and nothing is lost or twice', { timeout: TIMEOUT }, async (context) => {
