@@ -13,11 +13,13 @@ export async function measureLabDivision(plot: Plot): Promise<readonly Measure[]
   try {
     const { phases, figures } = await divided(plot);
     const names = Object.keys(phases);
+    // A function that is in both from then on stands still for nobody.
+    const pause = figures['pauseMs:web'];
     const own = names.slice(0, names.indexOf(ANSWERS_AFTER) + 1).reduce((sum, step) => sum + (phases[step] ?? 0), 0);
     return [
       ...names.map((step) => reported(`division on machines: ${step}`, 'ms', phases[step] ?? Number.NaN)),
       reported('division on machines: from breach to serving, against a bare boot', 'ms', own, boot),
-      reported('division on machines: pause of the function', 'ms', figures['pauseMs:web'] ?? Number.NaN),
+      ...(pause === undefined ? [] : [reported('division on machines: pause of the function', 'ms', pause)]),
     ];
   } finally {
     await run(plot.cell('destroy', '--yes'));
