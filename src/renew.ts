@@ -159,15 +159,13 @@ async function begin({ here, renewal, line, tip, view, cell }: Moment): Promise<
     first = d.firstOf(spread) === here.identity.id;
   }
   const back = from === undefined ? `${renewal.runs} did not hold` : null;
-  const turning = await planTurn(here, from ?? stepOf(view.proposals, renewal.runs), tip, { first, back });
+  const former = view.proposals.find(({ id }) => id === renewal.runs);
+  const turning = await planTurn(here, from ?? (former && stepOf(former)), tip, { first, back });
   await keepRenewal(here, { ...renewal, turning });
   return { step: 'begin', done: `taking in ${name}${back === null ? '' : ` again: ${back}`}` };
 }
 
-function stepOf(proposals: readonly Proposed[], id: string | null): Step | undefined {
-  const found = proposals.find((one) => one.id === id);
-  return found === undefined ? undefined : { proposal: found.id, genome: found.genome, commit: found.commit };
-}
+const stepOf = ({ id, genome, commit }: Proposed): Step => ({ proposal: id, genome, commit });
 
 /** Does what is left of a turn. A function that does not become well with a new genome ends the genome, everywhere. */
 async function turn({ here, renewal, tip }: Moment, faults: Faults): Promise<Move> {
@@ -215,7 +213,7 @@ async function hold({ here, genome, renewal, tip, view }: Moment): Promise<Move 
 
 /** Votes, and accepts what the rule of the genome accepts. */
 async function judge({ here, genome, line, tip, view, cell }: Moment): Promise<Move> {
-  const open = view.proposals.filter(({ parent, id }) => parent === tip.proposal && d.failureOf(view, id) === null);
+  const open = d.successors(view, tip.proposal);
   if (open.length === 0) {
     // It may still be taken back; who is no cell only hears of that.
     const done = d.isComplete(view, tip.proposal);
@@ -241,10 +239,9 @@ async function judge({ here, genome, line, tip, view, cell }: Moment): Promise<M
   const [breach] = await breachesOf(here, genome, accepted);
   if (breach !== undefined) return { wait: `${accepted.id} is not taken: ${breach}`, busy: false };
   const passed = view.proposals.filter(({ parent, id }) => parent === tip.proposal && id !== accepted.id);
-  const next = { proposal: accepted.id, genome: accepted.genome, commit: accepted.commit };
   await keepLine(
     here,
-    [...line, next],
+    [...line, stepOf(accepted)],
     passed.map(({ id }) => id),
   );
   return { step: 'accept', done: `${accepted.id} is accepted: ${why}` };

@@ -59,10 +59,14 @@ interface Choice {
   readonly heirs: ReadonlySet<ProposalId>;
 }
 
-/** Successors of a genome that may still be chosen, with what stands on each. */
+/** Successors of a genome that may still be chosen. */
+export function successors(view: Ballots, parent: ProposalId | null): readonly Proposed[] {
+  return view.proposals.filter((one) => one.parent === parent && failureOf(view, one.id) === null);
+}
+
+/** The same, with what stands on each. */
 function choices(view: Ballots, parent: ProposalId | null): readonly Choice[] {
-  const open = view.proposals.filter((one) => one.parent === parent && failureOf(view, one.id) === null);
-  return open.map(({ id }) => ({ id, heirs: heirsOf(view.proposals, id) }));
+  return successors(view, parent).map(({ id }) => ({ id, heirs: heirsOf(view.proposals, id) }));
 }
 
 /** What a cell gave its ballot to among these. */
@@ -100,7 +104,7 @@ export interface Verdict {
  * with the most has it, then the newest: else they would stand there for ever.
  */
 export function verdict(view: Ballots, parent: ProposalId | null, rule: Genome['governance']['rule']): Verdict {
-  const open = view.proposals.filter((one) => one.parent === parent && failureOf(view, one.id) === null);
+  const open = successors(view, parent);
   const counted = open
     .map((one) => ({ one, ...tally(view, one) }))
     .sort((a, b) => b.yes.length - a.yes.length || newer(a.one, b.one));
