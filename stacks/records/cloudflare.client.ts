@@ -17,17 +17,8 @@ import {
   isUnclear,
   openApi,
 } from './cloudflare.api.ts';
-import {
-  heldBy,
-  listedIn,
-  type Place,
-  planPut,
-  planTake,
-  type Said,
-  type Step,
-  taken,
-  type ZoneRecord,
-} from './owned.ts';
+import { heldBy, listedIn, planPut, planTake, type Said, type Step, taken, type ZoneRecord } from './owned.ts';
+import type { Place } from './place.ts';
 import { ownershipName, type TaggedRecord } from './record.ts';
 
 /** Records a page: a set of a thousand cells is read at once, and a page is some 500 kB at most. */

@@ -3,9 +3,8 @@
  * credential is a token, the zone and its id: a token for one zone's records may not look that up.
  */
 import { geneFor } from '../gene.ts';
-import type { ResourceSpec } from '../stack.ts';
-import { ADDRESSES } from './hosted.ts';
 import type { DnsProvider } from './record.ts';
+import { ownRecords } from './said.ts';
 
 const TYPE = 'cell:cloudflare:Records';
 /** Its servers show a change within seconds, most of the time. */
@@ -19,16 +18,7 @@ export const cloudflareDns: DnsProvider = {
   engine: 'embedded',
   slowMs: SLOW_MS,
 
-  resources({ organism, birth, zone, domains }, gene) {
-    const ttl = Math.floor(gene.ttl / 1000);
-    return [...new Set(domains)].map(
-      (domain): ResourceSpec => ({
-        type: TYPE,
-        name: domain,
-        inputs: { organism, birth, zone, name: domain, values: ADDRESSES, ttl },
-      }),
-    );
-  },
+  resources: ownRecords(TYPE),
 
   async credential(gene, _home, { zone }) {
     const { credentials, zoneId, endpoint } = geneFor('cloudflare', gene);
@@ -52,7 +42,7 @@ export const cloudflareDns: DnsProvider = {
   },
 
   async remove(id, credential) {
-    const [{ cloudflareCredential, take }, { placeOf }] = await Promise.all([client(), import('./owned.ts')]);
+    const [{ cloudflareCredential, take }, { placeOf }] = await Promise.all([client(), import('./place.ts')]);
     await take(cloudflareCredential(credential), placeOf(id));
   },
 

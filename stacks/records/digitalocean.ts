@@ -1,8 +1,9 @@
 /** The DNS provider `digitalocean`: records of a domain at DigitalOcean, each with an id of its own, through Pulumi. */
 import { geneFor } from '../gene.ts';
 import type { ResourceSpec } from '../stack.ts';
-import { claimOf, hostedBy, relativeName, saidOf, wholeSeconds } from './hosted.ts';
+import { claimOf, hostedBy, relativeName } from './hosted.ts';
 import { type DnsProvider, ownershipName } from './record.ts';
+import { saidOf, wholeSeconds } from './said.ts';
 
 const RECORD = 'digitalocean:index/dnsRecord:DnsRecord';
 /** The zone itself, among names of the zone. */

@@ -4,7 +4,8 @@
  */
 import { CellError } from '../../src/errors.ts';
 import { senseless } from '../pages.ts';
-import { leftOver, listedIn, ownAmongTwins, placeOf, refuseForeign, type ZoneRecord } from './owned.ts';
+import { leftOver, listedIn, ownAmongTwins, refuseForeign, type ZoneRecord } from './owned.ts';
+import { placeOf } from './place.ts';
 import { ownershipName, type RecordNeed, type TaggedRecord } from './record.ts';
 
 export interface ZoneApi {

@@ -1,31 +1,8 @@
 /** What DNS providers have in common that keep a zone record by record and are run by Pulumi. */
-import type { Json, ResourceSpec } from '../stack.ts';
+import type { Json } from '../stack.ts';
 import type { ZoneApi } from './hosted.api.ts';
 import { type DnsProvider, ownershipText, type RecordNeed } from './record.ts';
-
-export const ADDRESS: Json = { $value: 'address' };
-/** Of IPv6, besides; empty for a machine that has none. */
-export const ADDRESS6: Json = { $value: 'address6' };
-/** A or AAAA. */
-export const ADDRESS_TYPE: Json = { $recordType: ADDRESS };
-/** All that a machine has. */
-export const ADDRESSES: Json = { $list: [ADDRESS, ADDRESS6] };
-
-interface Said {
-  readonly name: string;
-  readonly type: Json;
-  readonly address: Json;
-  readonly more: Partial<ResourceSpec>;
-}
-
-/** What is said of a domain, a resource an address; the second only where there is one. */
-export function saidOf(domain: string): readonly Said[] {
-  const name = `${domain}/address`;
-  return [
-    { name, type: ADDRESS_TYPE, address: ADDRESS, more: {} },
-    { name: `${name}6`, type: 'AAAA', address: ADDRESS6, more: { when: 'address6', after: [name] } },
-  ];
-}
+import { ADDRESSES } from './said.ts';
 
 /** The text of the claim beside an address (claims.ts), which is known when the stack is run. */
 export function claimOf(need: Pick<RecordNeed, 'organism' | 'birth'>): Json {
@@ -42,11 +19,6 @@ export function wholeName(name: string, zone: string, top: string): string {
   const lower = name.toLowerCase().replace(/\.$/, '');
   if (lower === top || lower === zone || lower === '') return zone;
   return lower.endsWith(`.${zone}`) ? lower : `${lower}.${zone}`;
-}
-
-/** No TTL of less than a second: it would be asked for at every request. Seconds. */
-export function wholeSeconds(ms: number): number {
-  return Math.max(1, Math.floor(ms / 1000));
 }
 
 type Common = Pick<DnsProvider, 'examine' | 'list' | 'remove' | 'resolve'> &

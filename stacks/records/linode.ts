@@ -1,8 +1,9 @@
 /** The DNS provider `linode`: records of a domain at Linode, each with an id of its own, through Pulumi. */
 import { geneFor } from '../gene.ts';
 import type { ResourceSpec } from '../stack.ts';
-import { claimOf, hostedBy, relativeName, saidOf, wholeSeconds } from './hosted.ts';
+import { claimOf, hostedBy, relativeName } from './hosted.ts';
 import { type DnsProvider, ownershipName } from './record.ts';
+import { saidOf, wholeSeconds } from './said.ts';
 
 const RECORD = 'linode:index/domainRecord:DomainRecord';
 /** Its servers get changes by the minute, and not always the next one. */

@@ -14,6 +14,7 @@
 import { CellError } from '../../src/errors.ts';
 import { plainAddress } from '../address.ts';
 import { addressType, claimText, isOf, type Owner, onlyOf, readClaim } from './claims.ts';
+import { placeId } from './place.ts';
 import { ownershipName, type TaggedRecord } from './record.ts';
 
 export interface NewRecord {
@@ -242,18 +243,6 @@ export function listedIn(records: readonly ZoneRecord[], organism: string, zone:
     const type = [...new Set(addresses.map(addressType))].sort().join(' and ');
     return [{ id: placeId({ organism, birth, zone, name }), birth, name, type, values: addresses }];
   });
-}
-
-export interface Place extends Owner {
-  readonly zone: string;
-  readonly name: string;
-}
-
-export const placeId = ({ organism, birth, zone, name }: Place): string => [organism, birth, zone, name].join('/');
-
-export function placeOf(id: string): Place {
-  const [organism = '', birth = '', zone = '', name = ''] = id.split('/');
-  return { organism, birth, zone, name };
 }
 
 const isNothing = ({ remove, mend, add }: ZoneEdit) => remove.length + mend.length + add.length === 0;

@@ -30,13 +30,13 @@ import {
   heldBy,
   indexed,
   isForeign,
-  type Owner,
   planPut,
   planTake,
   type Seen,
   type Step,
   type Wanted,
 } from './claims.ts';
+import { type Place, placeId } from './place.ts';
 import { ownershipName, type TaggedRecord } from './record.ts';
 
 /** How often an update is sent whose answers are lost. */
@@ -49,12 +49,6 @@ const LONGEST_PAUSE_MS = 1_000;
 export interface ClientOptions extends PrimaryOptions {
   /** In [0, 1). */
   readonly random?: () => number;
-}
-
-/** Where a cell says something. */
-export interface Place extends Owner {
-  readonly zone: string;
-  readonly name: string;
 }
 
 export function primaryCredential(credential: Json | undefined): PrimaryCredential {
@@ -206,8 +200,6 @@ export async function held(
   return withPrimary(at, async (primary) => heldBy(await look(primary, owner.name, owner.zone), owner));
 }
 
-export const idOf = ({ organism, birth, zone, name }: Place): string => [organism, birth, zone, name].join('/');
-
 /**
  * Whether the server would take a cell's records under a name: takes away what nobody ever adds, which changes nothing and
  * is judged by the server's policy all the same.
@@ -247,7 +239,7 @@ export async function listed(credential: PrimaryCredential, organism: string): P
         return claimsIn(texts)
           .filter((claim) => claim.organism === organism)
           .map(({ birth, addresses }) => ({
-            id: idOf({ organism, birth, zone, name }),
+            id: placeId({ organism, birth, zone, name }),
             birth,
             name,
             type: [...new Set(addresses.map((address) => (address.includes(':') ? 'AAAA' : 'A')))].join(' and '),

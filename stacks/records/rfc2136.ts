@@ -4,9 +4,8 @@
  */
 import { CellError } from '../../src/errors.ts';
 import { geneFor } from '../gene.ts';
-import type { ResourceSpec } from '../stack.ts';
-import { ADDRESSES } from './hosted.ts';
 import type { DnsProvider } from './record.ts';
+import { ownRecords } from './said.ts';
 
 const TYPE = 'cell:rfc2136:Record';
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
@@ -18,17 +17,7 @@ export const rfc2136Dns: DnsProvider = {
   name: 'rfc2136',
   engine: 'embedded',
 
-  resources({ organism, birth, zone, domains }, gene) {
-    // A TTL of 0 is not remembered by anybody and asked for at every request; servers and resolvers bear it badly.
-    const ttl = Math.max(1, Math.floor(gene.ttl / 1000));
-    return [...new Set(domains)].map(
-      (domain): ResourceSpec => ({
-        type: TYPE,
-        name: domain,
-        inputs: { organism, birth, zone, name: domain, values: ADDRESSES, ttl },
-      }),
-    );
-  },
+  resources: ownRecords(TYPE),
 
   async credential(gene, _home, { zone }) {
     const { server, port, key, algorithm, credentials } = geneFor('rfc2136', gene);
@@ -58,9 +47,8 @@ export const rfc2136Dns: DnsProvider = {
   },
 
   async remove(id, credential) {
-    const { primaryCredential, take } = await client();
-    const [organism = '', birth = '', zone = '', name = ''] = id.split('/');
-    await take(primaryCredential(credential), { organism, birth, zone, name });
+    const [{ primaryCredential, take }, { placeOf }] = await Promise.all([client(), import('./place.ts')]);
+    await take(primaryCredential(credential), placeOf(id));
   },
 
   async resolve(domain, type, credential) {

@@ -9,7 +9,8 @@ import { CellError } from '../../src/errors.ts';
 import { type AwsCredential, awsCredential, awsError } from '../credentials/aws.ts';
 import type { Json } from '../stack.ts';
 import { noZone } from './hosted.api.ts';
-import { listedIn, type Place, placeOf, refuseForeign, type ZoneRecord } from './owned.ts';
+import { listedIn, refuseForeign, type ZoneRecord } from './owned.ts';
+import { type Place, placeOf } from './place.ts';
 import { ownershipName, type RecordNeed, type TaggedRecord } from './record.ts';
 import { setIdentifier } from './route53.ts';
 

@@ -4,8 +4,9 @@
  */
 import { geneFor } from '../gene.ts';
 import type { Json, ResourceSpec } from '../stack.ts';
-import { claimOf, saidOf, wholeSeconds } from './hosted.ts';
+import { claimOf } from './hosted.ts';
 import { type DnsProvider, ownershipName } from './record.ts';
+import { saidOf, wholeSeconds } from './said.ts';
 
 const RECORD = 'aws:route53/record:Record';
 /** Route 53 answers with so many of the healthy addresses of a name, drawn anew each time. */

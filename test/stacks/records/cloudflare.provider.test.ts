@@ -4,7 +4,7 @@ import { cloudflareDns as cloudflareGene } from '../../../genome/dns.ts';
 import type { Inputs } from '../../../stacks/handler.ts';
 import { recordsHandler } from '../../../stacks/records/cloudflare.handler.ts';
 import { cloudflareDns } from '../../../stacks/records/cloudflare.ts';
-import { ADDRESSES } from '../../../stacks/records/hosted.ts';
+import { ADDRESSES } from '../../../stacks/records/said.ts';
 import { failure } from '../credentials/server.support.ts';
 import { type CloudflareStandIn, startCloudflare, ZONE, ZONE_ID } from './cloudflare.support.ts';
 

@@ -5,14 +5,13 @@ import {
   heldBy,
   leftOver,
   listedIn,
-  placeId,
-  placeOf,
   planPut,
   planTake,
   type Said,
   type Step,
   type ZoneRecord,
 } from '../../../stacks/records/owned.ts';
+import { placeId, placeOf } from '../../../stacks/records/place.ts';
 import { CloudflareZone, Refusal, type Row, ZONE } from './cloudflare.support.ts';
 
 const NAME = 'www.garden.test';

@@ -6,10 +6,10 @@ import type { CellError } from '../../../src/errors.ts';
 import type { Inputs } from '../../../stacks/handler.ts';
 import { registry } from '../../../stacks/handlers.ts';
 import type { Wanted } from '../../../stacks/records/claims.ts';
-import { ADDRESSES } from '../../../stacks/records/hosted.ts';
 import { type ClientOptions, listed, put, rehearse, take } from '../../../stacks/records/rfc2136.client.ts';
 import { recordHandler } from '../../../stacks/records/rfc2136.handler.ts';
 import { rfc2136Dns } from '../../../stacks/records/rfc2136.ts';
+import { ADDRESSES } from '../../../stacks/records/said.ts';
 import {
   address,
   alias,
