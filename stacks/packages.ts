@@ -12,7 +12,7 @@ import type { Json } from './stack.ts';
 export type PackageName = 'aws' | 'digitalocean' | 'linode';
 
 export interface Package {
-  /** Of the plugin, and of the npm package that package.json pins. */
+  /** Of the plugin: that of the npm package in package.json or a later one of its line, whose archives' checksums are known. */
   readonly version: string;
   /** What its plugin reads. Everything else that it would read on some computer is set to nothing. */
   environment(credential: { readonly [key: string]: Json }): Readonly<Record<string, string>>;
@@ -34,11 +34,11 @@ const PACKAGES: Readonly<Record<PackageName, Package>> = {
     }),
   },
   digitalocean: {
-    version: '4.80.1',
+    version: '4.81.0',
     environment: ({ token }) => ({ DIGITALOCEAN_TOKEN: text(token), DIGITALOCEAN_ACCESS_TOKEN: '' }),
   },
   linode: {
-    version: '5.1.1',
+    version: '5.7.0',
     environment: ({ token }) => ({ LINODE_TOKEN: text(token) }),
   },
 };

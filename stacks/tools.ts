@@ -5,6 +5,7 @@
 import { PULUMI_VERSION } from './engines/pulumi.find.ts';
 import { type PackageName, packageOf } from './packages.ts';
 import type { StackPlan } from './stack.ts';
+import { SUMS } from './sums.ts';
 
 export type ToolName = 'pulumi' | PackageName;
 
@@ -63,9 +64,18 @@ export function toolsOf(plans: readonly Pick<StackPlan, 'engine' | 'resources'>[
   return ['pulumi', ...plugins.sort()];
 }
 
+export interface Checksum {
+  /** SHA-1 is all that Pulumi publishes of its plugins. */
+  readonly kind: 'sha256' | 'sha1';
+  readonly hex: string;
+}
+
 export interface Archive {
-  readonly url: string;
-  /** A list of lines `<sha256>  <file>`, which has the archive's. */
+  /** Where it is offered: the same file on several servers, in the order in which they are asked. */
+  readonly urls: readonly [string, ...string[]];
+  /** What this program knows that it hashes to; null for what nothing is pinned of. */
+  readonly pinned: Checksum | null;
+  /** A list of lines `<checksum>  <file>` of its maker, which counts where nothing is pinned. */
   readonly sums: string;
   /** The program's path in it. */
   readonly member: string;
@@ -74,31 +84,41 @@ export interface Archive {
 const RELEASES = 'https://get.pulumi.com';
 const SOURCES = 'https://github.com';
 
-/** Where Pulumi offers a tool. `mirror`: a server that has the same files at the same paths. */
-export function archiveOf(name: ToolName, { os, arch }: Platform, mirror?: string): Archive {
+/** Where Pulumi offers a tool. `mirror`: one server that has the same files at the same paths. */
+export function archiveOf(name: ToolName, { os, arch }: Platform, { mirror, sums = SUMS }: Sources = {}): Archive {
   const { version, file } = toolOf(name);
   const releases = `${mirror ?? RELEASES}/releases`;
-  if (name === 'pulumi') {
-    return {
-      url: `${releases}/sdk/pulumi-v${version}-${os}-${arch}.tar.gz`,
-      sums: `${releases}/sdk/pulumi-${version}-checksums.txt`,
-      member: 'pulumi/pulumi',
-    };
-  }
-  const theirs = arch === 'x64' ? 'amd64' : arch;
+  const repository = name === 'pulumi' ? 'pulumi' : `pulumi-${name}`;
+  const sources = `${mirror ?? SOURCES}/pulumi/${repository}/releases/download/v${version}`;
+  const theirs = arch === 'x64' && name !== 'pulumi' ? 'amd64' : arch;
+  const archive = `${file}-v${version}-${os}-${theirs}.tar.gz`;
+  const hex = own(sums, archive);
   return {
-    url: `${releases}/plugins/${file}-v${version}-${os}-${theirs}.tar.gz`,
-    sums: `${mirror ?? SOURCES}/pulumi/pulumi-${name}/releases/download/v${version}/pulumi-${name}_${version}_checksums.txt`,
-    member: file,
+    urls: [`${releases}/${name === 'pulumi' ? 'sdk' : 'plugins'}/${archive}`, `${sources}/${archive}`],
+    pinned: hex === undefined ? null : { kind: 'sha256', hex },
+    // That of the CLI is beside it, too; a plugin's only where its sources are.
+    sums:
+      name === 'pulumi'
+        ? `${releases}/sdk/pulumi-${version}-checksums.txt`
+        : `${sources}/${repository}_${version}_checksums.txt`,
+    member: name === 'pulumi' ? 'pulumi/pulumi' : file,
   };
 }
 
-/** The checksum of a file in such a list, or null. */
-export function sumIn(list: string, url: string): string | null {
+export interface Sources {
+  readonly mirror?: string | undefined;
+  /** Other checksums than this program's own, by file. */
+  readonly sums?: Readonly<Record<string, string>>;
+}
+
+/** The checksum of a file in such a list, as `sha256sum` and `shasum` write it, or null. */
+export function sumIn(list: string, url: string): Checksum | null {
   const file = url.split('/').at(-1);
   for (const line of list.split('\n')) {
-    const [, sum, name] = /^([0-9a-f]{64})[ \t]+\*?(\S+)\s*$/i.exec(line) ?? [];
-    if (sum !== undefined && name === file) return sum.toLowerCase();
+    const [, sum, name] = /^([0-9a-f]{64}|[0-9a-f]{40})[ \t]+\*?(?:\.\/)?(\S+)\s*$/i.exec(line) ?? [];
+    if (sum !== undefined && name === file) {
+      return { kind: sum.length === 64 ? 'sha256' : 'sha1', hex: sum.toLowerCase() };
+    }
   }
   return null;
 }

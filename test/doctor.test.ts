@@ -109,7 +109,7 @@ test('says which tools of its clouds are here, how large they are, and what a di
   ]);
   const [engine, ocean, far] = checks.map(({ found }) => found);
   expect(engine).toMatch(/^v3\.300\.0 at .*pulumi \(0 MB\); a division takes some 350 MB of memory/);
-  expect(ocean).toBe('4.80.1 is not here (54 MB)');
+  expect(ocean).toBe('4.81.0 is not here (54 MB)');
   expect(far).toBe(`at ${join(folder, 'pulumi-resource-linode')} (2 MB)`);
   expect(checks[1]?.mend).toContain('cell seed');
 });

@@ -109,9 +109,9 @@ test('what was brought is found by its name, and what is not wanted any more is 
   const env = { CELL_ROOT: root, PATH: '', CELL_CACHE: root };
   const sh = (text: string) => execFileSync('sh', ['-ec', text], { env: { ...process.env, CELL_ROOT: root } });
 
-  expect(findTool('pulumi-resource-linode', '5.1.1', env)).toBeNull();
+  expect(findTool('pulumi-resource-linode', '5.7.0', env)).toBeNull();
   sh(keepTools([{ file: 'pulumi-resource-linode', artefact }]));
-  const found = findTool('pulumi-resource-linode', '5.1.1', env) ?? '';
+  const found = findTool('pulumi-resource-linode', '5.7.0', env) ?? '';
   expect(readFileSync(found, 'utf8')).toBe('#!/bin/sh\n');
   // It goes on from there under the hash that it came by.
   expect((await programArtefact('engine', found)).hash).toBe(artefact.hash);

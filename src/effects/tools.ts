@@ -1,7 +1,7 @@
 /**
  * Fetches what a computer lacks: the engine of stacks, its plugins, and the Node of another platform. Each is looked for where
  * this computer has it already, then asked of its makers by the ways that they offer, until one gives it; what is believed
- * has the checksum that they publish somewhere else than the file, or that this program pins.
+ * has the checksum that this program pins, or where it pins none, the one that they publish somewhere else than the file.
  *
  * What was fetched is kept in the cache, by platform and version; a part of a file is never under its name there.
  */
@@ -17,6 +17,7 @@ import { cachedTool, findPulumi, findTool, isProgram, missing } from '../../stac
 import {
   type Archive,
   archiveOf,
+  type Checksum,
   isSame,
   type NpmPackage,
   type Platform,
@@ -41,6 +42,8 @@ export interface ToolOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Told before something is fetched, in words: it takes a while. */
   readonly onFetch?: (what: string) => void;
+  /** Other checksums of archives than the pinned ones, by file. */
+  readonly sums?: Readonly<Record<string, string>>;
 }
 
 export const ownPlatform = (): Platform | null => platformOf(process.platform, process.arch);
@@ -55,7 +58,7 @@ export function toolHere(name: ToolName, platform: Platform, env: NodeJS.Process
 
 /** The file of a tool for a platform; fetched where it is not here. Throws ENGINE_MISSING with what was tried. */
 export async function tool(name: ToolName, platform: Platform, options: ToolOptions = {}): Promise<string> {
-  const { env = process.env, onFetch = () => {} } = options;
+  const { env = process.env, onFetch = () => {}, sums } = options;
   const here = toolHere(name, platform, env);
   if (here !== null) return here;
   // Whoever names one wants no other.
@@ -63,7 +66,7 @@ export async function tool(name: ToolName, platform: Platform, options: ToolOpti
   const { file, version } = toolOf(name);
   onFetch(`${file} ${version} for ${shown(platform)}`);
   const failures: string[] = [];
-  for (const [way, fetchIt] of ways(name, platform, env)) {
+  for (const [way, fetchIt] of ways(name, platform, env, sums)) {
     try {
       return await keep(cachedTool(file, version, shown(platform), env), fetchIt);
     } catch (failure) {
@@ -79,42 +82,49 @@ export async function tool(name: ToolName, platform: Platform, options: ToolOpti
 
 type Way = readonly [name: string, fetchIt: (into: string) => Promise<string>];
 
-/** In the order in which they are tried. Each puts the program below a folder and gives its path. */
-function ways(name: ToolName, platform: Platform, env: NodeJS.ProcessEnv): readonly Way[] {
+/**
+ * In the order in which they are tried. Each puts the program below a folder and gives its path. What checks nothing is not
+ * asked for what is pinned: else a server that withholds an archive would choose what is believed instead.
+ */
+function ways(name: ToolName, platform: Platform, env: NodeJS.ProcessEnv, sums: ToolOptions['sums']): readonly Way[] {
   const one = toolOf(name);
-  const archive = archiveOf(name, platform, env.CELL_PULUMI_MIRROR?.replace(/\/+$/, '') || undefined);
+  const mirror = env.CELL_PULUMI_MIRROR?.replace(/\/+$/, '') || undefined;
+  const archive = archiveOf(name, platform, { mirror, ...(sums === undefined ? {} : { sums }) });
   const here = isSame(platform, ownPlatform());
   return [
     ["Pulumi's releases", fromArchive(archive)],
     ...(here && name !== 'pulumi' ? [['pulumi plugin install', byPulumi(one, archive, env)] as const] : []),
-    ...(here && name === 'pulumi' ? [['the npm package pulumi', byNpm(one, env)] as const] : []),
+    ...(here && name === 'pulumi' && archive.pinned === null
+      ? [['the npm package pulumi', byNpm(one, env)] as const]
+      : []),
     ...(name === 'pulumi' && existsSync(BUILDER()) ? [['its Go module', byGo(platform, env)] as const] : []),
   ];
 }
 
-/** The archive, checked, and the program out of it. */
+/** The archive from the first server that has it, checked, and the program out of it. */
 function fromArchive(archive: Archive): Way[1] {
   return async (into) => {
-    const wanted = await publishedSum(archive);
+    const wanted = archive.pinned ?? (await publishedSum(archive));
     const file = join(into, 'archive.tar.gz');
-    await download(archive.url, file);
-    const found = await sumOf(file, 'sha256', 'hex');
-    if (found !== wanted) throw damaged(archive.url, found, wanted);
+    const url = await downloadOne(archive.urls, file);
+    const found = await sumOf(file, wanted.kind, 'hex');
+    if (found !== wanted.hex) throw damaged(url, found, wanted.hex);
     return unpack(file, archive.member, into);
   };
 }
 
 /**
- * Pulumi's own way, which knows more servers, and checks what it gets against the checksum that it is told. (That of 3.253
- * leaves the last bytes out where they come together with the end, and then refuses what is whole: it is not asked first.)
+ * Pulumi's own way, which checks what it gets against the checksum that it is told. (That of 3.253 leaves the last bytes out
+ * where they come together with the end, and then refuses what is whole: it is not asked first.)
  */
 function byPulumi({ name, version, file }: Tool, archive: Archive, env: NodeJS.ProcessEnv): Way[1] {
   return async (into) => {
     const cli = findPulumi(env);
     if (cli === null) throw new Error('there is no Pulumi CLI');
-    const sum = await publishedSum(archive);
-    const mirror = env.CELL_PULUMI_MIRROR ? ['--server', dirname(archive.url)] : [];
-    const args = ['plugin', 'install', 'resource', name, version, '--exact', '--checksum', sum, ...mirror];
+    const { kind, hex } = archive.pinned ?? (await publishedSum(archive));
+    if (kind !== 'sha256') throw new Error(`it checks by SHA-256, and only the ${kind.toUpperCase()} is known`);
+    const mirror = env.CELL_PULUMI_MIRROR ? ['--server', dirname(archive.urls[0])] : [];
+    const args = ['plugin', 'install', 'resource', name, version, '--exact', '--checksum', hex, ...mirror];
     await run(cli, args, { ...env, PULUMI_HOME: into, PULUMI_SKIP_UPDATE_CHECK: 'true' });
     return join(into, 'plugins', `resource-${name}-v${version}`, file);
   };
@@ -195,7 +205,7 @@ async function keep(file: string, make: (into: string) => Promise<string>): Prom
 }
 
 /** What a maker says that an archive hashes to. */
-async function publishedSum({ url, sums }: Archive): Promise<string> {
+async function publishedSum({ urls: [url], sums }: Archive): Promise<Checksum> {
   const list = await text(sums);
   const found = sumIn(list, url);
   if (found === null) throw new Error(`${sums} has no checksum of ${url.split('/').at(-1)}`);
@@ -214,7 +224,21 @@ async function download(url: string, file: string): Promise<void> {
   await pipeline(Readable.fromWeb(response.body as never), createWriteStream(file));
 }
 
-async function sumOf(file: string, kind: 'sha256' | 'sha512', as: 'hex' | 'base64'): Promise<string> {
+/** From the first server that gives it; which one that was. Throws what each of them said. */
+async function downloadOne(urls: Archive['urls'], file: string): Promise<string> {
+  const failures: string[] = [];
+  for (const url of urls) {
+    try {
+      await download(url, file);
+      return url;
+    } catch (failure) {
+      failures.push(oneLine(failure));
+    }
+  }
+  throw new Error(failures.join(', '));
+}
+
+async function sumOf(file: string, kind: Checksum['kind'] | 'sha512', as: 'hex' | 'base64'): Promise<string> {
   const hash = createHash(kind);
   await pipeline(createReadStream(file), hash);
   return hash.digest(as);

@@ -53,13 +53,20 @@ function packed(member: string, text = PROGRAM): Buffer {
 }
 
 /** Offers a tool for a platform as its maker does. */
-function offer(name: Parameters<typeof toolOf>[0], platform: Platform, change: { sum?: string; text?: string } = {}) {
-  const { url, sums, member } = archiveOf(name, platform, mirror);
-  const bytes = packed(member, change.text);
-  offered.set(pathIn(url), bytes);
-  offered.set(pathIn(sums), `${change.sum ?? sha256(bytes)}  ${url.split('/').at(-1)}\n`);
-  return pathIn(url);
+function offer(name: Parameters<typeof toolOf>[0], platform: Platform, change: { sum?: string; server?: number } = {}) {
+  const { urls, sums, member } = archiveOf(name, platform, { mirror });
+  const bytes = packed(member);
+  const path = pathIn(urls[change.server ?? 0] as string);
+  offered.set(path, bytes);
+  offered.set(pathIn(sums), `${change.sum ?? sha256(bytes)}  ${fileOf(name, platform)}\n`);
+  return path;
 }
+
+const fileOf = (name: Parameters<typeof toolOf>[0], platform: Platform) =>
+  archiveOf(name, platform).urls[0].split('/').at(-1) as string;
+
+/** Where nothing is pinned, as for the platforms that nobody has checksums of: the stand-ins' archives are not the makers'. */
+const sums = {};
 
 /** A computer with nothing of it: no engine on PATH, no cache, no Go and no npm but what a test puts there. */
 function bare(...programs: readonly (readonly [name: string, text: string])[]): NodeJS.ProcessEnv {
@@ -82,13 +89,13 @@ describe('an archive of the makers', () => {
     const env = bare();
     expect(toolHere(name, OTHER, env)).toBeNull();
     const told: string[] = [];
-    const file = await tool(name, OTHER, { env, onFetch: (what) => told.push(what) });
+    const file = await tool(name, OTHER, { env, sums, onFetch: (what) => told.push(what) });
     expect(readFileSync(file, 'utf8')).toBe(PROGRAM);
     expect(execFileSync(file, { encoding: 'utf8' })).toBe('a stand-in\n');
     expect(told).toEqual([`${toolOf(name).file} ${toolOf(name).version} for ${OTHER.os}-${OTHER.arch}`]);
     // Once here, nobody is asked again; and it is not taken for one of this computer's.
     const before = asked.length;
-    expect(await tool(name, OTHER, { env })).toBe(file);
+    expect(await tool(name, OTHER, { env, sums })).toBe(file);
     expect(toolHere(name, OWN, env)).toBeNull();
     expect(asked.length).toBe(before);
     expect(left()).toEqual([]);
@@ -97,7 +104,7 @@ describe('an archive of the makers', () => {
   test('that is not what they published is refused, and nothing of it is kept', async () => {
     offer('linode', OTHER, { sum: 'a'.repeat(64) });
     const env = bare();
-    await expect(tool('linode', OTHER, { env })).rejects.toMatchObject({
+    await expect(tool('linode', OTHER, { env, sums })).rejects.toMatchObject({
       code: 'ENGINE_MISSING',
       why: expect.stringMatching(/is not what its makers published: its checksum is [0-9a-f]{64}, and should be a{64}/),
     });
@@ -105,38 +112,100 @@ describe('an archive of the makers', () => {
     expect(left()).toEqual([]);
     // Mended there, the same call gets it.
     offer('linode', OTHER);
-    expect(existsSync(await tool('linode', OTHER, { env }))).toBe(true);
+    expect(existsSync(await tool('linode', OTHER, { env, sums }))).toBe(true);
   });
 
   test('that no list of theirs has is not even fetched', async () => {
     const path = offer('linode', OTHER);
-    offered.set(pathIn(archiveOf('linode', OTHER, mirror).sums), 'nothing of it\n');
-    await expect(tool('linode', OTHER, { env: bare() })).rejects.toMatchObject({ why: /has no checksum of/ });
+    offered.set(pathIn(archiveOf('linode', OTHER, { mirror }).sums), 'nothing of it\n');
+    await expect(tool('linode', OTHER, { env: bare(), sums })).rejects.toMatchObject({ why: /has no checksum of/ });
     expect(asked).not.toContain(path);
   });
 
+  test('of a plugin is held against what they publish of it, as they write it', async () => {
+    const path = offer('linode', OTHER);
+    const sha1 = createHash('sha1')
+      .update(offered.get(path) as Buffer)
+      .digest('hex');
+    const list = pathIn(archiveOf('linode', OTHER, { mirror }).sums);
+    const line = (sum: string) => `${sum}  ./${fileOf('linode', OTHER)}\n`;
+    offered.set(list, line('b'.repeat(40)));
+    await expect(tool('linode', OTHER, { env: bare(), sums })).rejects.toMatchObject({
+      why: expect.stringContaining(`its checksum is ${sha1}, and should be ${'b'.repeat(40)}`),
+    });
+    offered.set(list, line('c'.repeat(40)) + line(sha1));
+    await expect(tool('linode', OTHER, { env: bare(), sums })).rejects.toMatchObject({ code: 'ENGINE_MISSING' });
+    offered.set(list, line(sha1));
+    expect(existsSync(await tool('linode', OTHER, { env: bare(), sums }))).toBe(true);
+  });
+
+  test('of another server counts where the first has none', async () => {
+    offer('linode', OTHER, { server: 1 });
+    const file = await tool('linode', OTHER, { env: bare(), sums });
+    expect(readFileSync(file, 'utf8')).toBe(PROGRAM);
+  });
+
   test('that they do not offer is missing, with what to do', async () => {
-    const error = await tool('aws', OTHER, { env: bare() }).catch((thrown: unknown) => thrown as CellError);
+    const error = await tool('aws', OTHER, { env: bare(), sums }).catch((thrown: unknown) => thrown as CellError);
     expect(error).toMatchObject({ code: 'ENGINE_MISSING', fields: { tool: 'pulumi-resource-aws' } });
     expect((error as CellError).why).toContain('answered 404');
     expect((error as CellError).suggestion).toContain('CELL_PULUMI_MIRROR');
   });
 });
 
+describe('what is pinned', () => {
+  const pin = (path: string, name: 'linode' | 'pulumi', platform: Platform) => ({
+    [fileOf(name, platform)]: sha256(offered.get(path) as Buffer),
+  });
+
+  test('is believed by its own checksum, and no list is asked', async () => {
+    const path = offer('linode', OTHER, { sum: 'a'.repeat(64) });
+    const file = await tool('linode', OTHER, { env: bare(), sums: pin(path, 'linode', OTHER) });
+    expect(readFileSync(file, 'utf8')).toBe(PROGRAM);
+    expect(asked).toEqual([path]);
+  });
+
+  test('and was changed on the server is refused, whatever its list says of it', async () => {
+    const path = offer('linode', OTHER);
+    const pinned = pin(path, 'linode', OTHER);
+    offered.set(path, packed('pulumi-resource-linode', '#!/bin/sh\necho something else\n'));
+    offered.set(
+      pathIn(archiveOf('linode', OTHER, { mirror }).sums),
+      `${sha256(offered.get(path) as Buffer)}  ${fileOf('linode', OTHER)}\n`,
+    );
+    const env = bare();
+    await expect(tool('linode', OTHER, { env, sums: pinned })).rejects.toMatchObject({
+      why: expect.stringContaining(`and should be ${Object.values(pinned)[0]}`),
+    });
+    expect(toolHere('linode', OTHER, env)).toBeNull();
+    expect(left()).toEqual([]);
+  });
+
+  test('does not come from what checks nothing, where a server withholds it', async () => {
+    const npm = '#!/bin/sh\n: > "$HOME/npm-was-asked"\nexit 1\n';
+    const env = bare(['npm', npm], ['go', '#!/bin/sh\nexit 1\n']);
+    const pinned = { [fileOf('pulumi', OWN)]: 'a'.repeat(64) };
+    await expect(tool('pulumi', OWN, { env, sums: pinned })).rejects.toMatchObject({ code: 'ENGINE_MISSING' });
+    expect(existsSync(join(base, 'npm-was-asked'))).toBe(false);
+    await expect(tool('pulumi', OWN, { env, sums })).rejects.toMatchObject({ code: 'ENGINE_MISSING' });
+    expect(existsSync(join(base, 'npm-was-asked'))).toBe(true);
+  });
+});
+
 describe('what is here already', () => {
   test('on PATH goes before what would be fetched', async () => {
     const env = bare(['pulumi-resource-linode', PROGRAM]);
-    expect(await tool('linode', OWN, { env })).toBe(join(env.PATH as string, 'pulumi-resource-linode'));
+    expect(await tool('linode', OWN, { env, sums })).toBe(join(env.PATH as string, 'pulumi-resource-linode'));
     expect(asked).toEqual([]);
     // For another kind of machine it is of no use.
-    await expect(tool('linode', OTHER, { env })).rejects.toMatchObject({ code: 'ENGINE_MISSING' });
+    await expect(tool('linode', OTHER, { env, sums })).rejects.toMatchObject({ code: 'ENGINE_MISSING' });
   });
 });
 
 test('a CLI that is named and not there is not replaced by another', async () => {
   offer('pulumi', OWN);
   const env = { ...bare(), CELL_PULUMI: join(base, 'nothing') };
-  await expect(tool('pulumi', OWN, { env })).rejects.toMatchObject({ code: 'ENGINE_MISSING' });
+  await expect(tool('pulumi', OWN, { env, sums })).rejects.toMatchObject({ code: 'ENGINE_MISSING' });
   expect(asked).toEqual([]);
 });
 
@@ -151,7 +220,7 @@ printf '#!/bin/sh\\necho from npm\\n' > "$PULUMI_HOME/versions/$PULUMI_VERSION/b
 echo "v$PULUMI_VERSION"
 `;
     const env = bare(['npm', npm]);
-    const file = await tool('pulumi', OWN, { env });
+    const file = await tool('pulumi', OWN, { env, sums });
     expect(execFileSync(file, { encoding: 'utf8' })).toBe('from npm\n');
     expect(findPulumi(env)).toBe(file);
   });
@@ -163,12 +232,12 @@ printf '#!/bin/sh\\necho "v${version} for %s"\\n' "$GOARCH" > "$out"
 chmod 755 "$out"
 `;
     const env = bare(['npm', '#!/bin/sh\necho v1.0.0\n'], ['go', go]);
-    const file = await tool('pulumi', OWN, { env });
+    const file = await tool('pulumi', OWN, { env, sums });
     expect(execFileSync(file, { encoding: 'utf8' })).toBe(
       `v${version} for ${OWN.arch === 'x64' ? 'amd64' : OWN.arch}\n`,
     );
     // For another platform, too: Go builds for all.
-    expect(execFileSync(await tool('pulumi', OTHER, { env }), { encoding: 'utf8' })).toMatch(/amd64|arm64/);
+    expect(execFileSync(await tool('pulumi', OTHER, { env, sums }), { encoding: 'utf8' })).toMatch(/amd64|arm64/);
   });
 
   test('the CLI installs a plugin by the published checksum, where the archive cannot be had', async () => {
@@ -182,7 +251,7 @@ mkdir -p "$PULUMI_HOME/plugins/resource-linode-v${linode}"
 printf '#!/bin/sh\necho by the CLI\n' > "$PULUMI_HOME/plugins/resource-linode-v${linode}/${called}"
 `;
     const env = bare(['pulumi', cli]);
-    const found = await tool('linode', OWN, { env });
+    const found = await tool('linode', OWN, { env, sums });
     expect(execFileSync(found, { encoding: 'utf8' })).toBe('by the CLI\n');
     expect(readFileSync(join(base, 'args'), 'utf8').trim()).toBe(
       `plugin install resource linode ${linode} --exact --checksum ${sum} --server ${mirror}/releases/plugins`,
@@ -192,7 +261,7 @@ printf '#!/bin/sh\necho by the CLI\n' > "$PULUMI_HOME/plugins/resource-linode-v$
   test('where all fails, each way says why', async () => {
     const failing = (why: string) => `#!/bin/sh\necho "error: ${why}" >&2\nexit 1\n`;
     const env = bare(['npm', failing('no registry')], ['go', failing('no proxy')]);
-    const { why = '' } = (await tool('pulumi', OWN, { env }).catch(
+    const { why = '' } = (await tool('pulumi', OWN, { env, sums }).catch(
       (thrown: unknown) => thrown as CellError,
     )) as CellError;
     expect(why).toMatch(/Pulumi's releases: .*404; the npm package pulumi: .*no registry; its Go module: .*no proxy/);

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { packageRoot } from '../../src/programs.ts';
+import { SUMS } from '../../stacks/sums.ts';
 import {
   archiveOf,
   isSame,
@@ -58,12 +59,14 @@ describe('stacks need', () => {
   ])('%s', (_, plans, tools) => expect(toolsOf(plans)).toEqual(tools));
 });
 
-test('a plugin has the version of the npm package that programs are written against', () => {
+test('a plugin is of the line of the npm package that programs are written against, and not older', () => {
+  const numbers = (version: string) => version.split('.').map(Number) as [number, number, number];
   for (const name of ['aws', 'digitalocean', 'linode'] as const) {
-    expect(toolOf(name)).toMatchObject({
-      file: `pulumi-resource-${name}`,
-      version: devDependencies[`@pulumi/${name}`],
-    });
+    const { file, version } = toolOf(name);
+    expect(file).toBe(`pulumi-resource-${name}`);
+    const [plugin, written] = [numbers(version), numbers(devDependencies[`@pulumi/${name}`])];
+    expect(plugin[0]).toBe(written[0]);
+    expect(plugin[1] * 1000 + plugin[2]).toBeGreaterThanOrEqual(written[1] * 1000 + written[2]);
   }
   expect(toolOf('pulumi').version).toMatch(/^\d+\.\d+\.\d+$/);
 });
@@ -76,22 +79,50 @@ describe('archives', () => {
     ['linode', LINUX, `/releases/plugins/pulumi-resource-linode-v${toolOf('linode').version}-linux-amd64.tar.gz`],
     ['aws', ARM, `/releases/plugins/pulumi-resource-aws-v${toolOf('aws').version}-linux-arm64.tar.gz`],
   ] as const)('of %s for %o', (name, platform, path) => {
-    const archive = archiveOf(name, platform);
-    expect(new URL(archive.url).pathname).toBe(path);
-    expect(archiveOf(name, platform, 'http://127.0.0.1:9').url).toBe(`http://127.0.0.1:9${path}`);
-    expect(archive.sums).not.toBe(archive.url);
+    const { urls, sums } = archiveOf(name, platform);
+    expect(new URL(urls[0]).pathname).toBe(path);
+    // Where its sources are, it stands under the same name.
+    expect(urls.map((url) => url.split('/').at(-1))).toEqual([path.split('/').at(-1), path.split('/').at(-1)]);
+    expect(archiveOf(name, platform, { mirror: 'http://127.0.0.1:9' }).urls[0]).toBe(`http://127.0.0.1:9${path}`);
+    expect(urls).not.toContain(sums);
   });
 
   test('have their checksums in a list of their maker', () => {
-    const { url, sums } = archiveOf('pulumi', LINUX);
+    const {
+      urls: [url],
+      sums,
+    } = archiveOf('pulumi', LINUX);
     expect(sums).toMatch(new RegExp(`/pulumi-${version}-checksums\\.txt$`));
     expect(archiveOf('linode', LINUX).sums).toMatch(/\/pulumi-linode_[\d.]+_checksums\.txt$/);
     const sum = 'a'.repeat(64);
+    const sha256 = { kind: 'sha256', hex: sum };
     const file = `pulumi-v${version}-linux-x64.tar.gz`;
-    expect(sumIn(`${'b'.repeat(64)}  ${file}.sig\n${sum.toUpperCase()}  ${file}\n`, url)).toBe(sum);
-    expect(sumIn(`${sum} *${file}`, url)).toBe(sum);
-    expect(sumIn(`${sum}  other-${file}\n${'a'.repeat(63)}  ${file}\n`, url)).toBeNull();
+    expect(sumIn(`${'b'.repeat(64)}  ${file}.sig\n${sum.toUpperCase()}  ${file}\n`, url)).toEqual(sha256);
+    expect(sumIn(`${sum} *${file}`, url)).toEqual(sha256);
+    // As the plugins' lists are: `shasum ./*.tar.gz`.
+    expect(sumIn(`${'c'.repeat(40)}  ./${file}`, url)).toEqual({ kind: 'sha1', hex: 'c'.repeat(40) });
+    expect(sumIn(`${sum}  other-${file}\n${'a'.repeat(63)}  ${file}\n${'a'.repeat(50)}  ${file}\n`, url)).toBeNull();
     expect(sumIn('', url)).toBeNull();
+  });
+
+  test('are pinned for every kind of machine that cells are made on, and for a Mac where its checksum is known', () => {
+    for (const name of ['pulumi', 'aws', 'digitalocean', 'linode'] as const) {
+      for (const platform of [LINUX, ARM]) {
+        expect(archiveOf(name, platform).pinned).toEqual({
+          kind: 'sha256',
+          hex: expect.stringMatching(/^[0-9a-f]{64}$/),
+        });
+      }
+      expect(archiveOf(name, MAC).pinned === null).toBe(name === 'pulumi');
+    }
+    // Nothing that is not asked for any more is left.
+    const wanted = (['pulumi', 'aws', 'digitalocean', 'linode'] as const).flatMap((name) =>
+      [LINUX, ARM, MAC, { os: 'darwin', arch: 'x64' } as const].map((platform) =>
+        archiveOf(name, platform).urls[0].split('/').at(-1),
+      ),
+    );
+    expect(Object.keys(SUMS).filter((file) => !wanted.includes(file))).toEqual([]);
+    expect(new Set(Object.values(SUMS)).size).toBe(Object.keys(SUMS).length);
   });
 });
 

@@ -51,7 +51,7 @@ function resourceOf(urn: string): Resource {
 }
 
 const provider: server.Provider = {
-  version: '4.80.1',
+  version: '4.81.0',
   async check(_urn, _olds, news) {
     return { inputs: news, failures: [] };
   },

@@ -47,7 +47,7 @@ describe('DigitalOcean', () => {
       ...more
     } = await resourcesOf(bodyOf(digitalocean()));
     expect(more).toEqual({});
-    expect(provider).toMatchObject({ type: 'pulumi:providers:digitalocean', inputs: {}, version: '4.80.1' });
+    expect(provider).toMatchObject({ type: 'pulumi:providers:digitalocean', inputs: {}, version: '4.81.0' });
     const of = { provider: 'digitalocean/near', secret: [] };
     expect(tag).toMatchObject({ ...of, type: 'digitalocean:index/tag:Tag', inputs: { name: BIRTH } });
     expect(key).toMatchObject({ ...of, type: 'digitalocean:index/sshKey:SshKey' });
@@ -133,7 +133,7 @@ describe('Linode', () => {
   test('makes an instance with its firewall', async () => {
     const { 'linode/near': provider, firewall, machine, ...more } = await resourcesOf(bodyOf(linode()));
     expect(more).toEqual({});
-    expect(provider).toMatchObject({ type: 'pulumi:providers:linode', inputs: {}, version: '5.1.1' });
+    expect(provider).toMatchObject({ type: 'pulumi:providers:linode', inputs: {}, version: '5.7.0' });
     const tags = [TAGS[0], BIRTH, ...TAGS.slice(1)];
     expect(firewall).toMatchObject({ type: 'linode:index/firewall:Firewall', provider: 'linode/near', secret: [] });
     expect(firewall?.inputs).toEqual({

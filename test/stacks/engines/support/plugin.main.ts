@@ -9,7 +9,7 @@ const { PLUGIN_NOTES = '', LINODE_TOKEN = '' } = process.env;
 const note = (did: string) => appendFileSync(PLUGIN_NOTES, `${did} with ${LINODE_TOKEN}\n`);
 
 const provider: server.Provider = {
-  version: '5.1.1',
+  version: '5.7.0',
   async check(_urn, _olds, news) {
     return { inputs: news, failures: [] };
   },
