@@ -1,12 +1,11 @@
-/** docs/ci is checked as its makers check it: GitHub's by actionlint, GitLab's by the keywords it may have. */
+/** docs/ci is checked as its makers check it: GitHub's by actionlint, GitLab's by gitlab-ci-local, with GitLab's schema. */
 import { execFile } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { parse } from 'yaml';
-import { z } from 'zod';
+import { packageRoot } from '../../src/programs.ts';
 import { CI, githubSteps, gitlabSteps } from './workflows.ts';
 
 const run = promisify(execFile);
@@ -56,47 +55,46 @@ test.skipIf(missing !== '')(
   },
 );
 
-/** The keywords of .gitlab-ci.yml that ours has, as GitLab's reference gives them. */
-const job = z.strictObject({
-  extends: z.string().optional(),
-  image: z.string().optional(),
-  stage: z.string().optional(),
-  before_script: z.array(z.string()).min(1).optional(),
-  script: z.array(z.string()).min(1).optional(),
-  rules: z
-    .array(z.strictObject({ if: z.string().regex(/^\$[A-Z_]+ == (?:"[a-z_]+"|\$[A-Z_]+)$/) }))
-    .min(1)
-    .optional(),
-  artifacts: z
-    .strictObject({
-      // Letters, digits, spaces, dashes and underscores only; and its paths may have no wildcard.
-      expose_as: z.string().regex(/^[\w -]{1,100}$/),
-      paths: z.array(z.string().regex(/^(?!\/)[^*]+$/)).min(1),
-      expire_in: z.string().regex(/^\d+ (?:day|week)s?$/),
-    })
-    .optional(),
-  resource_group: z.string().optional(),
-  interruptible: z.boolean().optional(),
-  environment: z.string().optional(),
-  timeout: z
-    .string()
-    .regex(/^\d+ minutes$/)
-    .optional(),
+interface Job {
+  readonly name: string;
+  readonly when: string;
+}
+
+/** What GitLab would do with a pipeline on a branch: gitlab-ci-local holds it against GitLab's own schema and follows its rules. */
+async function gitlabJobs(text: string, branch: string, variables: readonly string[] = []): Promise<readonly Job[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'cell-gitlab-'));
+  try {
+    const env = { PATH: process.env.PATH, HOME: folder, GIT_CONFIG_GLOBAL: '/dev/null' };
+    const git = (...args: readonly string[]) => run('git', ['-C', folder, ...args], { env });
+    await git('init', '--quiet', '-b', branch);
+    writeFileSync(join(folder, '.gitlab-ci.yml'), text);
+    await git('add', '.gitlab-ci.yml');
+    await git('-c', 'user.name=ci', '-c', 'user.email=ci@example.org', 'commit', '--quiet', '-m', 'the pipeline');
+    const program = join(packageRoot(), 'node_modules/gitlab-ci-local/dist/index.js');
+    const chosen = variables.flatMap((one) => ['--variable', one]);
+    const args = [program, '--list-json', '--home', folder, ...chosen];
+    const { stdout } = await run(process.execPath, args, { env, cwd: folder });
+    return JSON.parse(stdout.slice(stdout.search(/^\[$/m)));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const gitlab = () => readFileSync(join(CI, 'gitlab.yml'), 'utf8');
+
+test.each<[string, string, readonly string[], readonly string[]]>([
+  ['a merge request is planned', 'change', ['CI_PIPELINE_SOURCE=merge_request_event'], ['plan']],
+  ['what is merged is applied', 'main', [], ['apply']],
+  ['another branch is left alone', 'change', [], []],
+])('by the GitLab pipeline, %s', { timeout: 60_000 }, async (_, branch, variables, names) => {
+  const jobs = await gitlabJobs(gitlab(), branch, variables);
+  expect(jobs.map(({ name }) => name)).toEqual(['plan', 'apply']);
+  expect(jobs.filter(({ when }) => when !== 'never').map(({ name }) => name)).toEqual(names);
 });
 
-test('the GitLab pipeline has the keywords it may have, and every job what a job needs', () => {
-  const text = readFileSync(join(CI, 'gitlab.yml'), 'utf8');
-  const file = z
-    .object({ stages: z.array(z.string()) })
-    .catchall(z.union([job, z.array(z.string())]))
-    .parse(parse(text));
-  for (const [name, one] of Object.entries(file)) {
-    if (name === 'stages' || name.startsWith('.')) continue;
-    const { stage, script, extends: base } = job.parse(one);
-    expect(file.stages, name).toContain(stage);
-    expect(script, name).toBeDefined();
-    expect(Object.keys(file), name).toContain(base);
-  }
+test("what GitLab's schema does not know would be found in its pipeline", { timeout: 60_000 }, async () => {
+  const wrong = gitlab().replace('resource_group:', 'resource_grup:');
+  await expect(gitlabJobs(wrong, 'main')).rejects.toMatchObject({ stderr: expect.stringContaining('resource_grup') });
 });
 
 test('both run the same commands, and hand a key to those only that need it', () => {
