@@ -77,9 +77,10 @@ export const authority = z
   .string()
   .regex(/^ssh-ed25519 [A-Za-z0-9+/]+=*(?: .*)?$/, 'expected an OpenSSH public key: ssh-ed25519 AAAA… comment');
 /** Where a secret comes from; never the secret itself. */
+const SOURCES = 'expected env:NAME, file:PATH or command:LINE';
 export const secretSource = z
-  .string()
-  .regex(/^(?:env:[A-Z_][A-Z0-9_]*|file:.+|command:.+)$/, 'expected env:NAME, file:PATH or command:LINE');
+  .string({ error: SOURCES })
+  .regex(/^(?:env:[A-Z_][A-Z0-9_]*|file:.+|command:.+)$/, SOURCES);
 
 /** Of providers that mint credentials. */
 export const mint = z
