@@ -7,6 +7,7 @@ import { letIn } from './doors.ts';
 import { type Here, lineageOf, say } from './here.ts';
 import type { Cell, FunctionName } from './model.ts';
 import { salvage } from './receive.ts';
+import { mayComeLate, seekBirth, seekOf } from './seek.ts';
 import { knownBirths } from './sweep.ts';
 import { tend } from './tend.ts';
 import { expected } from './traffic.ts';
@@ -24,6 +25,7 @@ export async function fence(here: Here, genome: Genome, id: string, why: string)
   // Everything that no later tick would do by itself comes before the word: killed here, it is fenced again.
   await unspeak(here, genome, child.birth);
   await unmakeUnknown(here, genome, id, knownBirths(await lineageOf(here)));
+  await seekOf(here, genome, child, `${child.name} was fenced`);
   await salvage(here, child);
   // Read anew: until its machine was destroyed it may have said more, and some of that may be here.
   const lineage = await lineageOf(here);
@@ -40,9 +42,13 @@ async function onlyOn(here: Here, child: Cell): Promise<readonly FunctionName[]>
   return child.functions.filter((name) => homes[name]?.every((id) => id === child.id) === true);
 }
 
-/** An attempt that nobody works on any more: its machine, if there is one, goes, and what it cost comes back. */
+/**
+ * An attempt that nobody works on any more: its machine, if there is one, goes, and what it cost comes back; where its cloud
+ * may show it late, once it was looked for.
+ */
 export async function reclaim(here: Here, genome: Genome, birth: string, why: string): Promise<string> {
   await unmake(here, genome, birth);
-  await say(here, { kind: 'abandon', birth, why });
+  if (mayComeLate(genome, null)) await seekBirth(here, birth, why);
+  else await say(here, { kind: 'abandon', birth, why });
   return `reclaimed ${birth}: ${why}`;
 }

@@ -29,7 +29,7 @@ export interface Saga<Kind extends OpenSaga['kind'] = OpenSaga['kind']> {
 }
 
 /** A step may ask for a pause before the next: a TTL that has to pass. Gives the time at which to go on. */
-export type Step<S extends Saga> = (saga: S) => Promise<void> | Promise<Pause>;
+export type Step<S extends Saga> = (saga: S) => Promise<void> | Promise<Pause | undefined>;
 export interface Pause {
   readonly goOnAt: number;
   /** The same step again then, and not the next one. */

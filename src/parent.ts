@@ -18,6 +18,7 @@ import type { Birth } from './model.ts';
 import { receiver } from './receive.ts';
 import type { Absorber, Donor, Mitosis, Parent, Stem } from './saga.ts';
 import { securityOf } from './security.ts';
+import { gaveUp, seekBirth, seekOf } from './seek.ts';
 import { provideFor, saying } from './tools.ts';
 import { direct, hush } from './traffic.ts';
 import { unmake } from './unmake.ts';
@@ -98,6 +99,10 @@ export async function parentOf(
       return engineOf(here, plan.engine, genome);
     },
     unmake: (birth) => unmake(here, genome, birth),
+    seek: (birth, why) => seekBirth(here, birth, why),
+    async seekFor(child) {
+      if (await gaveUp(here, child.id)) await seekOf(here, genome, child, `${child.name} has gone`);
+    },
     credentials: () => credentialsOf(here),
     endow: async (taker) => endowFrom(here, genome, taker),
     secrets: () => secretsOf(here),

@@ -23,7 +23,8 @@ import type { Action, Lineage, TickMemory } from './model.ts';
 import { fine, type Outcome, wrong } from './outcome.ts';
 import { cellDonor, parentOf } from './parent.ts';
 import { repeat } from './pulse.ts';
-import type { Apoptosis, Mitosis, Parent, Stem } from './saga.ts';
+import type { Apoptosis, Mitosis, Parent, Seek, Stem } from './saga.ts';
+import { seekSteps } from './seek.ts';
 import { answers, differentiated, newStem, stemBack, stemSteps } from './stem.ts';
 
 export interface PerformOptions extends Pick<RunContext, 'afterStep' | 'beforeRecord'> {
@@ -162,6 +163,8 @@ async function goOn(here: Here, genome: Genome, saga: Saga, options: PerformOpti
     }
     if (saga.kind === 'absorb')
       return await absorbed(here, genome, saga as Apoptosis, await run(saga as Apoptosis, apoptosis(parent), context));
+    if (saga.kind === 'seek')
+      return await sought(saga as Seek, await run(saga as Seek, seekSteps(here, genome), context));
     if (saga.kind === 'stem') return await stemmed(here, genome, saga as Stem, parent, context);
     const division = saga as Mitosis;
     if (division.step !== 'takeBack' && isGone(await lineageOf(here), division.child?.id)) {
@@ -283,6 +286,14 @@ function told(saga: Saga, outcome: RunOutcome): Outcome {
         `${saga.kind} ${saga.id} failed at ${outcome.step} (${outcome.failures}): ${explain(outcome.error)}`,
       );
   }
+}
+
+function sought(seek: Seek, outcome: RunOutcome): Outcome {
+  const what = seek.birth ?? `a cell that has gone (${seek.why})`;
+  if (outcome.kind === 'failed') return wrong(`looking for what was given up of ${what}: ${explain(outcome.error)}`);
+  return fine(
+    outcome.kind === 'done' ? `nothing more is looked for of ${what}` : `looked for what was given up of ${what}`,
+  );
 }
 
 /** What a saga that came to its end adds up to. One that was taken back ends here, too, when it took more than one tick. */

@@ -154,7 +154,7 @@ async function begin({ here, renewal, line, tip, view, cell }: Moment): Promise<
     const spread = { ...view, proposal };
     const { turn: ours, why } = d.turnOf(spread, here.identity.id);
     if (!ours) return { wait: `${name} comes later: ${why}`, busy: true };
-    const [saga] = (await here.journal.open()).filter(({ kind }) => kind !== 'stem');
+    const [saga] = (await here.journal.open()).filter(({ kind }) => kind === 'divide' || kind === 'absorb');
     if (saga !== undefined) return { wait: `${name} waits for a ${saga.kind} to end`, busy: true };
     first = d.firstOf(spread) === here.identity.id;
   }

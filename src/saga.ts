@@ -27,10 +27,21 @@ export interface Making {
   reach: Birth['reach'] | null;
   /** What the machine answers with instead, now and as a cell, where it could not be made with ours. */
   ownHostKey?: PublicKey | null;
+  /** Of one that its cloud did not give: whether it may have been made all the same. */
+  mayCome?: boolean;
 }
 
 /** A stem cell, from its reservation until a division takes it. */
 export interface Stem extends Saga<'stem'>, Making {}
+
+/** A machine that was given up and may appear: of one attempt, or of whatever a cell that is gone had asked for. */
+export interface Seek extends Saga<'seek'> {
+  readonly birth: BirthId | null;
+  readonly maker: CellId | null;
+  readonly why: string;
+  /** When it was given up. */
+  since: number;
+}
 
 /** The cloud of a stem cell that is ready, else null. One that did not answer when it was looked at is not. */
 export function readyIn(saga: Saga): string | null {
@@ -83,6 +94,8 @@ export interface Parent {
   engine(plan: Pick<StackPlan, 'engine' | 'resources'>): Promise<Engine>;
   /** Destroys the machine of a birth, by its stack and by its tags. */
   unmake(birth: BirthId): Promise<void>;
+  /** Looks from now on for what a birth may have been given after all. */
+  seek(birth: BirthId, why: string): Promise<void>;
   /** A connection to the child, opened with the imprint key and kept for the saga. */
   reachChild(saga: Mitosis | Stem): Promise<Remote>;
   /** Whether a key opens the machine. */
@@ -151,6 +164,8 @@ export interface Recipient {
 
 export interface Absorber extends Omit<Parent, 'reachChild' | 'opens'> {
   readonly recipient: Recipient;
+  /** Goes on looking for what a child that goes gave up. */
+  seekFor(child: Cell): Promise<void>;
   /** A connection to a wilting child, by our own key. */
   enter(child: Cell): Promise<Remote>;
 }

@@ -1,7 +1,7 @@
 /** A machine unmade, whoever made it: through its stack where its checkpoint is here, and by its tags all the same. */
 import type { Genome } from '../genome/schema.ts';
 import { computeProvider } from '../stacks/machines/index.ts';
-import type { TaggedMachine } from '../stacks/machines/machine.ts';
+import type { ComputeProvider, TaggedMachine } from '../stacks/machines/machine.ts';
 import { stackName } from '../stacks/names.ts';
 import { dnsProvider } from '../stacks/records/index.ts';
 import type { EngineName } from '../stacks/stack.ts';
@@ -11,6 +11,7 @@ import { CellError } from './errors.ts';
 import { credentialsOf, engineOf, type Here, hasStack, lineageOf } from './here.ts';
 import { mended } from './mended.ts';
 import type { BirthId, Cell } from './model.ts';
+import { knownBirths } from './sweep.ts';
 
 /**
  * Destroys the machine of a birth, and takes its credentials back. Gone already is fine; when this returns, nothing of it
@@ -54,6 +55,25 @@ export async function unmakeUnknown(
 }
 
 /**
+ * Destroys what appeared after it was given up: of one birth, or of whatever a cell that is gone had asked for. In clouds
+ * that may show late what they made, and in no other. Gives the births.
+ */
+export async function unmakeLate(
+  here: Here,
+  genome: Genome,
+  { birth, maker }: { readonly birth: BirthId | null; readonly maker: string | null },
+): Promise<readonly BirthId[]> {
+  const late = (provider: ComputeProvider) => provider.lost !== undefined;
+  const known = knownBirths(await lineageOf(here));
+  const wanted = (machine: TaggedMachine) =>
+    machine.birth !== null &&
+    (birth === null ? machine.parent === maker && !known.has(machine.birth) : machine.birth === birth);
+  const births = await removeMachines(here, genome, wanted, () => false, late);
+  for (const one of births) await unmint(here, genome, one);
+  return births;
+}
+
+/**
  * `unsure`: whether one that cannot be asked may be a wanted one. Then this throws MACHINE_UNREACHABLE, for what is taken
  * over before it is known to be gone may run twice.
  */
@@ -62,6 +82,7 @@ async function removeMachines(
   genome: Genome,
   wanted: (machine: TaggedMachine) => boolean,
   unsure: (address: string | null, cells: readonly Cell[]) => boolean,
+  among: (provider: ComputeProvider) => boolean = () => true,
 ): Promise<readonly BirthId[]> {
   const { compute } = await credentialsOf(here);
   const cells = Object.values((await lineageOf(here)).cells);
@@ -70,6 +91,7 @@ async function removeMachines(
     const credential = compute?.[cloud];
     if (credential === undefined) continue;
     const provider = computeProvider(gene.provider);
+    if (!among(provider)) continue;
     for (const machine of await provider.list(genome.organism, credential)) {
       if (machine.birth === null && unsure(machine.address, cells)) throw cannotTell(machine);
       if (machine.birth === null || !wanted(machine)) continue;

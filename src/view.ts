@@ -36,7 +36,7 @@ export interface Place {
 
 export interface OpenSaga {
   readonly id: string;
-  readonly kind: 'divide' | 'absorb' | 'stem';
+  readonly kind: 'divide' | 'absorb' | 'stem' | 'seek';
   readonly step: string;
   /** When the next step may run: a wait for a TTL, or a retry. */
   readonly due: number;

@@ -110,6 +110,7 @@ describe('a credential that ends in the middle of a division', () => {
         machines.clear();
         await unmint(first.here, genome, birth);
       },
+      seek: async () => {},
     } as unknown as Parent;
     const context = { journal: first.here.journal, now: () => now };
     const forward = () => run<Mitosis>(saga, [['endow', (one) => endow(parent, one)]], context);

@@ -3,10 +3,21 @@
  * the same decision; the tick performs it, the simulator too.
  *
  * At most one thing that changes the organism is asked for at a time, in this order: fence a dead child, go on with what
- * was begun, take a wilting child in, clear up a lost attempt, go when ordered, divide, merge back, prepare for the next division.
+ * was begun, take a wilting child in, clear up a lost attempt, look for what was given up, go when ordered, divide, merge
+ * back, prepare for the next division.
  * Throttling goes beside any of these. Frozen, nothing is done at all.
  */
-import type { Action, Decision, FunctionMemory, FunctionName, Level, Random, TickMemory, View } from '../model.ts';
+import type {
+  Action,
+  BirthId,
+  Decision,
+  FunctionMemory,
+  FunctionName,
+  Level,
+  Random,
+  TickMemory,
+  View,
+} from '../model.ts';
 import { blockers, division } from './division.ts';
 import { longestTtl } from './dns.ts';
 import { heal } from './healing.ts';
@@ -15,6 +26,7 @@ import { type Balance, balance, isBreach, relaxed, relief } from './homeostasis.
 import { CALM, recall } from './memory.ts';
 import { childrenOf, merge } from './merging.ts';
 import { isReady, underWay } from './ready.ts';
+import { dueSeek, seekId } from './seeking.ts';
 import { functionLevel } from './sense.ts';
 import { bake, keepStems, releaseBefore } from './stems.ts';
 import { span } from './words.ts';
@@ -202,12 +214,34 @@ function upkeep(view: View, course: Course, now: number): void {
     explain(`absorbing: ${why}`);
     return;
   }
-  const lost = view.self.attempts.find((birth) => !view.sagas.some((open) => open.id === birth));
+  const pursued = (birth: BirthId) => view.sagas.some(({ id }) => id === birth || id === seekId(birth));
+  const lost = view.self.attempts.find((birth) => !pursued(birth));
   if (lost !== undefined) {
     const why = `nothing goes on with the attempt ${lost}`;
     course.actions.push({ kind: 'reclaim', birth: lost, why });
     explain(`reclaiming: ${why}`);
+    return;
   }
+  seek(view, course, now);
+}
+
+/** Looks again for what was given up, and says while that is paid for. */
+function seek(view: View, course: Course, now: number): void {
+  const explain = (why: string) => course.reasons.push({ subject: 'cell', why });
+  const due = dueSeek(view.sagas, now);
+  if (due !== undefined) {
+    const why = 'what was given up may have been made all the same';
+    course.actions.push({ kind: 'resume', saga: due.id, why });
+    explain(`looking again: ${why}`);
+    return;
+  }
+  const failing = view.sagas.find(({ kind, failure }) => kind === 'seek' && failure !== undefined);
+  if (failing !== undefined) {
+    explain(`what was given up is looked for again in ${span(failing.due - now)}; it failed (${failing.failure})`);
+    return;
+  }
+  const held = view.self.attempts.find((birth) => view.sagas.some(({ id }) => id === seekId(birth)));
+  if (held !== undefined) explain(`the machine of ${held}, given up, may appear: it is paid for until it has not`);
 }
 
 /** Dividing and going; also says why not. */

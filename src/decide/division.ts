@@ -48,7 +48,12 @@ export function blockers(view: View, name: FunctionName, memory: TickMemory, now
   return found;
 }
 
-const SAGAS = { divide: 'a division', absorb: 'taking a child back in', stem: 'making a stem cell' } as const;
+const SAGAS = {
+  divide: 'a division',
+  absorb: 'taking a child back in',
+  stem: 'making a stem cell',
+  seek: 'looking for what was given up',
+} as const;
 
 /** Functions that a replica takes along: what it needs of its own, and what those need, as far as they are here. */
 function along(view: View, name: FunctionName): readonly FunctionName[] {

@@ -94,7 +94,7 @@ export function metrics(what: Measured): readonly Family[] {
     gauge(
       'cell_sagas',
       'What was begun and is not finished.',
-      ['divide', 'absorb', 'stem'].map((kind) => ({
+      ['divide', 'absorb', 'stem', 'seek'].map((kind) => ({
         labels: { kind },
         value: what.sagas.filter((saga) => saga.kind === kind).length,
       })),

@@ -13,10 +13,10 @@ export function readyStems(view: View): readonly ReadyStem[] {
   return view.sagas.filter(isReady).filter((stem) => view.self.attempts.includes(stem.id));
 }
 
-/** Sagas that something has to be done about. */
+/** Sagas that something has to be done about. What is only looked for keeps nobody from anything. */
 export function underWay(view: View): readonly OpenSaga[] {
   const ready: readonly OpenSaga[] = readyStems(view);
-  return view.sagas.filter((saga) => !ready.includes(saga));
+  return view.sagas.filter((saga) => saga.kind !== 'seek' && !ready.includes(saga));
 }
 
 export function slotOf(view: View, birth: BirthId): number | undefined {

@@ -2,11 +2,13 @@
 import { compile } from '../../genome/compile.ts';
 import type { Portable } from '../../stacks/engines/engine.ts';
 import { computeProvider } from '../../stacks/machines/index.ts';
+import { isFinal, refusalOf } from '../../stacks/refusals.ts';
 import type { StackPlan } from '../../stacks/stack.ts';
 import { CellError } from '../errors.ts';
 import { mended } from '../mended.ts';
 import type { BirthId } from '../model.ts';
 import type { Making, Mitosis, Parent, Stem } from '../saga.ts';
+import { mayComeLate } from '../seek.ts';
 import { makeOnce } from './lost.ts';
 
 /** The child's body stack; the same genome and saga give the same plan. A stem cell is for no function yet. */
@@ -48,12 +50,24 @@ export async function makeBody(parent: Parent, saga: Mitosis | Stem): Promise<vo
   const provider = computeProvider(gene.provider);
   if (provider.lost !== undefined) {
     const credential = (await parent.credentials()).compute?.[saga.cloud] ?? null;
-    saga.reach = await makeOnce({ provider, lost: provider.lost, engine, plan, credential, make }, parent, saga);
+    try {
+      saga.reach = await makeOnce({ provider, lost: provider.lost, engine, plan, credential, make }, parent, saga);
+    } catch (error) {
+      saga.mayCome = saga.mayCome === true || !madeNothing(error);
+      throw error;
+    }
     return;
   }
   const { outputs } = await make();
   saga.reach = provider.reach(outputs);
   saga.ownHostKey = provider.hostKey?.(outputs) ?? null;
+}
+
+/** Whether it is certain from an error that nothing was made: asked again, it would be said again. */
+function madeNothing(error: unknown): boolean {
+  if (error instanceof CellError && error.code === 'ENGINE_MISSING') return true;
+  const refusal = refusalOf(error);
+  return refusal !== null && isFinal(refusal);
 }
 
 /**
@@ -82,10 +96,11 @@ export async function takeDown(parent: Parent, saga: Mitosis): Promise<void> {
   }
   const why = saga.takenBack ?? saga.lastFailure ?? 'taken back';
   const { child } = saga;
+  const paid = await lookOn(parent, saga, why);
   const announced = child !== null && lineage.cells[child.id] !== undefined;
   if (announced && lineage.cells[child.id]?.state !== 'gone') {
     await parent.say({ kind: 'fence', child: child.id, entries: lineage.folded[child.id] ?? 0, why });
-  } else if (!announced && lineage.owners[plan.name] !== undefined) {
+  } else if (!announced && lineage.owners[plan.name] !== undefined && !paid) {
     await abandon(parent, saga.birth, why);
   }
   await parent.donor.speak();
@@ -95,8 +110,19 @@ async function abandon(parent: Parent, birth: BirthId, why: string): Promise<voi
   if (await isOpen(parent, birth)) await parent.say({ kind: 'abandon', birth, why });
 }
 
+/**
+ * What its cloud never showed may appear. True: it may have been made, and is paid for until it was looked for long enough
+ * (seek.ts).
+ */
+async function lookOn(parent: Parent, { birth, cloud, reach, mayCome = false }: Making, why: string): Promise<boolean> {
+  if (reach !== null || !mayComeLate(parent.genome, cloud)) return false;
+  await parent.seek(birth, why);
+  return mayCome;
+}
+
 /** A stem cell is given up: the machine first, then the budget. */
 export async function giveUp(parent: Parent, stem: Stem): Promise<void> {
   await parent.unmake(stem.birth);
-  await abandon(parent, stem.birth, stem.lastFailure ?? 'released');
+  const why = stem.lastFailure ?? 'released';
+  if (!(await lookOn(parent, stem, why))) await abandon(parent, stem.birth, why);
 }

@@ -87,5 +87,6 @@ export async function bury(parent: Absorber, saga: Apoptosis): Promise<void> {
   if (child.state === 'gone') return;
   if (child.state !== 'parted') throw new CellError('UNHEALTHY', `${child.name} has not said farewell yet`);
   await parent.unmake(child.birth);
+  await parent.seekFor(child);
   await parent.say({ kind: 'bury', child: child.id });
 }

@@ -6,7 +6,7 @@ import type { Json } from '../stack.ts';
 import { birthTag, NAME_RULES, TAG_RULES } from './digitalocean.ts';
 import type { TaggedMachine } from './machine.ts';
 import { type Patience, untilGone } from './rented.api.ts';
-import { flat, flatValue, labelOf } from './tags.ts';
+import { birthAmong, flat, flatValue, labelOf } from './tags.ts';
 
 const NAME = 'DigitalOcean';
 const USUAL = 'https://api.digitalocean.com';
@@ -39,7 +39,7 @@ export async function listDroplets(organism: string, credential: Json): Promise<
   );
   return droplets.map(({ id, name, status, tags = [], networks }) => ({
     id: String(id),
-    birth: flatValue(tags, 'birth') ?? name,
+    birth: birthAmong(tags, name) ?? name,
     parent: flatValue(tags, 'parent') ?? '',
     address: publicOf(networks?.v4) ?? null,
     address6: publicOf(networks?.v6),
@@ -56,7 +56,7 @@ export async function removeDroplet(id: string, credential: Json, patience: Pati
   const { name, tags = [] } = (body as unknown as { droplet: Droplet }).droplet;
   await api.ask('DELETE', path, undefined, [404]);
   await untilGone(`Droplet ${id}`, async () => (await api.ask('GET', path, undefined, [404])).status === 404, patience);
-  const birth = flatValue(tags, 'birth');
+  const birth = birthAmong(tags, name);
   if (birth !== null) await clearNamed(api, name, birth);
 }
 

@@ -6,7 +6,7 @@ import type { Json } from '../stack.ts';
 import { TAG_RULES } from './linode.ts';
 import type { TaggedMachine } from './machine.ts';
 import { type Patience, untilGone } from './rented.api.ts';
-import { flat, flatValue } from './tags.ts';
+import { birthAmong, flat, flatValue } from './tags.ts';
 
 const NAME = 'Linode';
 const USUAL = 'https://api.linode.com/v4';
@@ -35,7 +35,7 @@ export async function listInstances(organism: string, credential: Json): Promise
     .filter(({ tags }) => tags?.includes(tag) === true)
     .map(({ id, label, status, tags = [], ipv4, ipv6 }) => ({
       id: String(id),
-      birth: flatValue(tags, 'birth') ?? label,
+      birth: birthAmong(tags, label) ?? label,
       parent: flatValue(tags, 'parent') ?? '',
       address: ipv4?.find((address) => !PRIVATE.test(address)) ?? null,
       address6: ipv6 ?? undefined,
@@ -49,10 +49,10 @@ export async function removeInstance(id: string, credential: Json, patience: Pat
   const path = `/linode/instances/${encodeURIComponent(id)}`;
   const { status, body } = await api.ask('GET', path, undefined, [404]);
   if (status === 404) return;
-  const { tags = [] } = body as unknown as Instance;
+  const { label, tags = [] } = body as unknown as Instance;
   await api.ask('DELETE', path, undefined, [404]);
   await untilGone(`Linode ${id}`, async () => (await api.ask('GET', path, undefined, [404])).status === 404, patience);
-  const birth = flatValue(tags, 'birth');
+  const birth = birthAmong(tags, label);
   if (birth !== null) await clearBirth(api, birth);
 }
 

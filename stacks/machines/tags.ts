@@ -3,6 +3,7 @@
  * worked out from the birth, before anything is made, and within what each provider takes.
  */
 import { createHash } from 'node:crypto';
+import type { BirthId } from '../../src/model.ts';
 import { machineName } from '../names.ts';
 import type { MachineNeed } from './machine.ts';
 
@@ -50,6 +51,14 @@ export function tagsOf({ organism, birth, parent, functions }: MachineNeed): rea
 /** As one text a tag, where tags have no values: `cell-birth:b0123456789`. */
 export function flat({ key, value }: Tag, rules: Rules): string {
   return fitted(`cell-${key}:${value}`, rules);
+}
+
+/**
+ * The birth of a machine by its tags, or by its name, which ends with it: a tag that is deleted at the maker is taken from
+ * whatever has it, also from what is not listed yet. Null for what carries neither.
+ */
+export function birthAmong(tags: readonly string[], name: string): BirthId | null {
+  return flatValue(tags, 'birth') ?? /-(b[0-9a-f]{10})$/.exec(name)?.[1] ?? null;
 }
 
 /** The value of a flat tag among others, or null. */

@@ -20,7 +20,7 @@ export interface Droplet {
   /** Null until it has booted: it is `new` until then. */
   networks: Networks | null;
   /** ms of the stand-in's clock. */
-  readonly listedFrom: number;
+  listedFrom: number;
 }
 
 export interface Key {

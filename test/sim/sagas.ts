@@ -203,6 +203,8 @@ const STEPS: Record<SimSaga['kind'], readonly (readonly [string, Step])[]> = {
   stem: Object.entries({ reserve, body, furnish, keep: furnish }),
   divide: Object.entries({ reserve, body, imprint, birth, handOver, close, settle }),
   absorb: Object.entries({ enter, bring, farewell, bury }),
+  // Its clouds show what they made at once.
+  seek: [],
 };
 
 /** Takes a saga as far as it goes now. */

@@ -118,8 +118,15 @@ test('are listed by the tag of the organism, however many pages there are', asyn
 });
 
 test('that lost the tag of their birth are known by their names', async () => {
-  droplets = [{ id: 3, name: 'garden-b2', tags: ['cell-organism:garden'] }];
-  expect(await listDroplets('garden', credential())).toMatchObject([{ birth: 'garden-b2', parent: '' }]);
+  const tags = ['cell-organism:garden'];
+  droplets = [
+    { id: 3, name: 'garden-b0123456789', tags },
+    { id: 4, name: 'somebody', tags },
+  ];
+  expect(await listDroplets('garden', credential())).toMatchObject([
+    { birth: 'b0123456789', parent: '' },
+    { birth: 'somebody', parent: '' },
+  ]);
 });
 
 test('go with what was made for them, and only when they are gone', async () => {
