@@ -9,7 +9,7 @@
  */
 import { defineConfig } from 'vitest/config';
 
-const PROCESSES = ['test/{bin,box,digitalocean,effects,examples,local,memory,stacks}/**/*.test.ts'];
+const PROCESSES = ['test/{bin,box,digitalocean,effects,examples,linode,local,memory,stacks}/**/*.test.ts'];
 const SERIAL = ['test/e2e/**/*.test.ts', 'test/package/**/*.test.ts'];
 /** They put a load on what they measure, or take figures: nothing beside them. */
 const TIMED = ['test/lab/{data,load,planned,security}.test.ts'];

@@ -35,11 +35,15 @@ const PACKAGES: Readonly<Record<PackageName, Package>> = {
   },
   digitalocean: {
     version: '4.81.0',
-    environment: ({ token }) => ({ DIGITALOCEAN_TOKEN: text(token), DIGITALOCEAN_ACCESS_TOKEN: '' }),
+    environment: ({ token }) => ({
+      DIGITALOCEAN_TOKEN: text(token),
+      DIGITALOCEAN_ACCESS_TOKEN: '',
+      DIGITALOCEAN_API_URL: '',
+    }),
   },
   linode: {
     version: '5.7.0',
-    environment: ({ token }) => ({ LINODE_TOKEN: text(token) }),
+    environment: ({ token }) => ({ LINODE_TOKEN: text(token), LINODE_URL: '', LINODE_API_VERSION: '' }),
   },
 };
 

@@ -3,6 +3,7 @@
  * `account:read_write`, which therefore goes to cells only that will have children of their own to mint for.
  */
 import { CellError } from '../../src/errors.ts';
+import { linodeBase } from '../linode.place.ts';
 import { type Rest, rest } from '../rest.ts';
 import type { Json } from '../stack.ts';
 import type { Attenuator, CredentialNeed, Examined, Purpose, TaggedCredential } from './credential.ts';
@@ -10,7 +11,6 @@ import { labelOf, parseLabel } from './label.ts';
 import { excess, missing } from './scopes.ts';
 import { tokenIn, withToken } from './token.ts';
 
-const USUAL = 'https://api.linode.com/v4';
 const PAGE = 500;
 
 /**
@@ -89,8 +89,8 @@ export async function examineLinode(credential: Json, kind: Purpose['kind'], min
 }
 
 function client(credential: Json): Rest {
-  const { token, endpoint = USUAL } = tokenIn(credential, 'Linode');
-  return rest({ provider: 'Linode', base: endpoint, token });
+  const { token, endpoint } = tokenIn(credential, 'Linode');
+  return rest({ provider: 'Linode', base: linodeBase(endpoint), token });
 }
 
 async function tokens(api: Rest): Promise<readonly Token[]> {

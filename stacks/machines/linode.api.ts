@@ -1,5 +1,6 @@
 /** Instances of an organism, by its tag, over Linode's API: what the sweep sees and what the fence ends. */
 import { tokenIn } from '../credentials/token.ts';
+import { linodeBase } from '../linode.place.ts';
 import { allPages, listIn } from '../pages.ts';
 import { type Rest, rest } from '../rest.ts';
 import type { Json } from '../stack.ts';
@@ -9,7 +10,6 @@ import { type Patience, untilGone } from './rented.api.ts';
 import { birthAmong, flat, flatValue } from './tags.ts';
 
 const NAME = 'Linode';
-const USUAL = 'https://api.linode.com/v4';
 const PAGE = 500;
 /** Of their private network, one address of which an instance may have besides. */
 const PRIVATE = /^192\.168\.(?:1(?:2[89]|[3-9]\d)|2\d\d)\./;
@@ -77,8 +77,7 @@ function all<T>(api: Rest, path: string): Promise<readonly T[]> {
   });
 }
 
-/** With the version of the API, which some endpoints are said without. */
 function client(credential: Json): Rest {
-  const { token, endpoint = USUAL } = tokenIn(credential, NAME);
-  return rest({ provider: NAME, base: /\/v\d+(?:beta)?$/.test(endpoint) ? endpoint : `${endpoint}/v4`, token });
+  const { token, endpoint } = tokenIn(credential, NAME);
+  return rest({ provider: NAME, base: linodeBase(endpoint), token });
 }

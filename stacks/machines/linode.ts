@@ -1,5 +1,6 @@
 /** The compute provider `linode`: an instance behind a firewall that it is made with. */
 import { geneFor } from '../gene.ts';
+import { linodeSettings } from '../linode.place.ts';
 import type { Json, ResourceSpec } from '../stack.ts';
 import { CLOUD_CONFIG } from './cloud-init.ts';
 import { type ComputeProvider, MACHINE, type MachineNeed } from './machine.ts';
@@ -20,7 +21,7 @@ export const linodeCompute: ComputeProvider = {
 
   resources(need, gene) {
     const own = geneFor('linode', gene);
-    const maker = providerOf(own, need.cloud, own.endpoint === undefined ? {} : { url: own.endpoint });
+    const maker = providerOf(own, need.cloud, linodeSettings(own.endpoint));
     const tags = tagsOf(need).map((tag) => flat(tag, TAG_RULES));
     const make = (type: string, called: string, inputs: ResourceSpec['inputs']): ResourceSpec => ({
       ...{ type: `linode:index/${type}`, name: called, inputs, provider: maker.name },

@@ -1,5 +1,6 @@
 /** Records of a domain at Linode, over its API: what the sweep sees, and what stands in a cell's way. */
 import { tokenIn } from '../credentials/token.ts';
+import { linodeBase } from '../linode.place.ts';
 import { allPages, listIn } from '../pages.ts';
 import { type Rest, rest } from '../rest.ts';
 import type { Json } from '../stack.ts';
@@ -8,15 +9,14 @@ import { wholeName } from './hosted.ts';
 import type { ZoneRecord } from './owned.ts';
 
 const NAME = 'Linode';
-const USUAL = 'https://api.linode.com/v4';
 /** The most that it gives. */
 const PAGE = 500;
 
 type Row = Readonly<Record<'id' | 'name' | 'type' | 'target' | 'ttl_sec', unknown>>;
 
 function client(credential: Json): Rest {
-  const { token, endpoint = USUAL } = tokenIn(credential, NAME);
-  return rest({ provider: NAME, base: /\/v\d+(?:beta)?$/.test(endpoint) ? endpoint : `${endpoint}/v4`, token });
+  const { token, endpoint } = tokenIn(credential, NAME);
+  return rest({ provider: NAME, base: linodeBase(endpoint), token });
 }
 
 function list<T>(api: Rest, path: string): Promise<readonly T[]> {

@@ -1,5 +1,6 @@
 /** The DNS provider `linode`: records of a domain at Linode, each with an id of its own, through Pulumi. */
 import { geneFor } from '../gene.ts';
+import { linodeSettings } from '../linode.place.ts';
 import type { ResourceSpec } from '../stack.ts';
 import { claimOf, hostedBy, relativeName } from './hosted.ts';
 import { type DnsProvider, ownershipName } from './record.ts';
@@ -23,7 +24,7 @@ export const linodeDns: DnsProvider = {
     const maker: ResourceSpec = {
       type: 'pulumi:providers:linode',
       name: 'linode-dns',
-      inputs: endpoint === undefined ? {} : { url: endpoint },
+      inputs: linodeSettings(endpoint),
     };
     const seconds = wholeSeconds(ttl);
     return [

@@ -71,8 +71,32 @@ export function shownDroplet({ id, name, region, size, image, createdAt, tags, n
   };
 }
 
+interface Rule {
+  readonly protocol: string;
+  readonly ports?: string;
+}
+
+/**
+ * A firewall with its rules as they are kept. The document wants ports with each rule; of ICMP, which has none, they are
+ * left out by the maker's own clients all the same. All of them are shown as 0, whether said or meant.
+ */
+export function shownRules<T>(firewall: T): T {
+  const said = (firewall ?? {}) as Readonly<Record<string, unknown>>;
+  const kept = (rules: readonly Rule[]) =>
+    rules.map((rule) => {
+      const { protocol, ports = protocol === 'icmp' ? '0' : undefined } = rule;
+      return ports === undefined ? rule : { ...rule, ports: ports === 'all' ? '0' : ports };
+    });
+  const all = ['inbound_rules', 'outbound_rules'].flatMap((name) =>
+    Array.isArray(said[name]) ? [[name, kept(said[name] as readonly Rule[])]] : [],
+  );
+  return all.length === 0 ? firewall : { ...firewall, ...Object.fromEntries(all) };
+}
+
 export function shownTag(name: string, droplets: number): object {
-  return { name, resources: { count: droplets, droplets: { count: droplets } } };
+  const none = { count: 0 };
+  const resources = { images: none, volumes: none, volume_snapshots: none, databases: none };
+  return { name, resources: { count: droplets, droplets: { count: droplets }, ...resources } };
 }
 
 export function shownRecord({ id, type, name, data, ttl }: DomainRecord): object {

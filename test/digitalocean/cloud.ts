@@ -17,6 +17,7 @@ import {
   notFound,
   pageOf,
   shownDroplet,
+  shownRules,
   shownTag,
   unprocessable,
 } from './answers.ts';
@@ -152,7 +153,13 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       if (lost.length > 0) return unprocessable(`there is no tag ${lost.join(', ')}`);
       if ([...firewalls.values()].some((one) => one.name === said.name && one.id !== own))
         return error(409, 'conflict', 'duplicate name');
-      const firewall = { ...said, tags: said.tags ?? [], id: own, status: 'succeeded', pending_changes: [] };
+      const firewall = {
+        ...shownRules(said),
+        tags: said.tags ?? [],
+        id: own,
+        status: 'succeeded',
+        pending_changes: [],
+      };
       firewalls.set(own, firewall);
       return { status, body: { firewall } };
     };
@@ -211,7 +218,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     if (operation === null) return notFound();
     if (!operation.scopes.some((set) => set.every((scope) => scopes.includes(scope))))
       return error(403, 'forbidden', 'You are not authorized to perform this operation');
-    const why = wrongRequest(asked.method, asked.path, asked.body);
+    const why = wrongRequest(asked.method, asked.path, shownRules(asked.body));
     if (why === null) return done(asked);
     wrong.push(`${asked.method} ${asked.path}: ${why}`);
     return unprocessable(why);

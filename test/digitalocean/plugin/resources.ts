@@ -77,8 +77,8 @@ function shownKey({ id, name, public_key, fingerprint }: Body): Live {
 
 type Rule = Readonly<Record<string, unknown>>;
 
-/** The API wants ports with every rule; of ICMP, which has none, it takes 0 for all. */
-const rule = ({ protocol, portRange }: Rule) => ({ protocol, ports: protocol === 'icmp' ? '0' : portRange });
+/** ICMP has no ports, and none are said. */
+const rule = ({ protocol, portRange }: Rule) => ({ protocol, ports: portRange });
 
 function firewallBody({ name, tags, inboundRules, outboundRules }: Body): Body {
   return {

@@ -18,7 +18,7 @@ beforeEach(async () => {
 });
 afterEach(() => linode.close());
 
-const credential = (token: string): { readonly [key: string]: Json } => ({ token, endpoint: `${linode.url}/v4` });
+const credential = (token: string): { readonly [key: string]: Json } => ({ token, endpoint: linode.url });
 const tokenOf = (json: Json) => (json as { readonly token: string }).token;
 const need = (more: Partial<CredentialNeed> = {}): CredentialNeed => ({
   organism: 'garden',
@@ -47,7 +47,7 @@ describe('a token of Linode for a cell', () => {
       scopes: 'events:read_only firewall:read_write linodes:read_write',
       expiry: '2026-05-11T12:00:00',
     });
-    expect(made).toMatchObject({ endpoint: `${linode.url}/v4` });
+    expect(made).toMatchObject({ endpoint: linode.url });
     expect((await ask(made, 'POST', '/linode/instances')).status).toBe(200);
 
     const error = await failure<CellError>(ask(made, 'POST', '/domains'));

@@ -108,10 +108,10 @@ describe('Linode', () => {
   });
 
   test('takes an IPv6 address and another place for its API', async () => {
-    const endpoint = 'http://127.0.0.1:8123/v4';
+    const endpoint = 'http://127.0.0.1:8123/v4beta';
     const [voice] = voicesOf({ provider: 'linode', credentials: 'env:T', endpoint });
     const { provider, records } = await made(voice, '2001:db8::1', { domainId: 1 });
-    expect(provider?.inputs).toEqual({ url: endpoint });
+    expect(provider?.inputs).toEqual({ url: 'http://127.0.0.1:8123', apiVersion: 'v4beta' });
     expect(records.map(([, , inputs]) => (inputs as Record<string, unknown>).recordType)).toEqual(['AAAA', 'TXT']);
   });
 });
