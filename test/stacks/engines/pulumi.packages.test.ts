@@ -13,15 +13,18 @@ import { PULUMI_WITHIN, withPulumi } from './pulumi.support.ts';
 describe('the environment of plugins', () => {
   const near = { type: 'pulumi:providers:digitalocean', name: 'digitalocean/near' };
   const zone = { type: 'pulumi:providers:aws', name: 'route53-dns' };
+  const far = { type: 'pulumi:providers:linode', name: 'linode/far' };
   const credentials = {
+    'linode/far': { token: 'f' },
     'digitalocean/near': { token: 'n' },
     'route53-dns': { accessKeyId: 'a', secretAccessKey: 's' },
   };
 
   test('has the credential that the provider names, and nothing that happens to be on a computer', () => {
-    expect(environmentOf([near, zone], credentials)).toEqual({
+    expect(environmentOf([near, zone, far], credentials)).toEqual({
       DIGITALOCEAN_TOKEN: 'n',
       DIGITALOCEAN_ACCESS_TOKEN: '',
+      DIGITALOCEAN_API_URL: '',
       AWS_ACCESS_KEY_ID: 'a',
       AWS_SECRET_ACCESS_KEY: 's',
       AWS_SESSION_TOKEN: '',
@@ -29,6 +32,9 @@ describe('the environment of plugins', () => {
       AWS_CONFIG_FILE: '/dev/null',
       AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
       AWS_EC2_METADATA_DISABLED: 'true',
+      LINODE_TOKEN: 'f',
+      LINODE_URL: '',
+      LINODE_API_VERSION: '',
     });
   });
 
