@@ -6,7 +6,7 @@ import { lineOf, proposalsOf } from './line.ts';
 import { proposalRef } from './memory/proposals.ts';
 import { updateRefs } from './memory/repo.ts';
 import { syncAll } from './memory/sync.ts';
-import type { Proposed } from './model.ts';
+import type { Lineage, Proposed } from './model.ts';
 import { follow } from './observe.ts';
 import { carry, propose, refresh, type Wish } from './propose.ts';
 import { pulsesOf } from './pulse.ts';
@@ -22,6 +22,7 @@ export interface Event {
     | 'accepted'
     | 'stage'
     | 'took'
+    | 'raised'
     | 'failed'
     | 'takenBack'
     | 'converged'
@@ -130,8 +131,10 @@ async function progress(here: Here, proposal: Proposed): Promise<Seen> {
   );
 }
 
+type Followed = d.Spread & { readonly lineage: Pick<Lineage, 'maxCells' | 'mint'> };
+
 /** Pure: what can be told of a proposal now, each thing with a key of its own. */
-export function progressOf(spread: d.Spread, accepted: boolean, rule: Parameters<typeof d.verdict>[2]): Seen {
+export function progressOf(spread: Followed, accepted: boolean, rule: Parameters<typeof d.verdict>[2]): Seen {
   const { proposal, lineage } = spread;
   const events: (readonly [string, Event])[] = [];
   const short = proposal.genome.slice(0, 12);
@@ -166,6 +169,9 @@ export function progressOf(spread: d.Spread, accepted: boolean, rule: Parameters
     if (reason !== null) break;
   }
   if (waits !== '' || all.length === 0) return { events, outcome: null, waits };
+  const allowed = proposal.maxCells ?? 0;
+  if (allowed > lineage.maxCells) return { events, outcome: null, waits: `${name(lineage.mint)} gets its budget next` };
+  if (allowed > 0) tell('raised', 'raised', `There may be ${allowed} cells: the budget is ${name(lineage.mint)}'s.`);
   tell('converged', 'converged', `Every cell runs genome ${short}.`);
   return { events, outcome: 'converged', waits: '' };
 }

@@ -3,7 +3,8 @@ import { genomeFiles } from '../genome/bundle.ts';
 import { inspectGenome } from '../genome/read.ts';
 import type { Genome } from '../genome/schema.ts';
 import { type Carried, turnOf } from './converge.ts';
-import { electors, isComplete, objections, raised } from './decide/renewal.ts';
+import { roomIn } from './decide/grant.ts';
+import { electors, isComplete, objections, raised, toSign } from './decide/renewal.ts';
 import { genomeOf, type Here, lineageOf } from './here.ts';
 import { lineOf, proposalsOf } from './line.ts';
 import type { Lineage } from './model.ts';
@@ -34,11 +35,17 @@ export async function foresee(here: Here, genomeFile: string, genome: Genome): P
     severity === 'warning' ? [`${message} (line ${at})`] : [],
   );
   const busy = isComplete({ lineage, proposals }, tip?.proposal ?? null) ? [] : ['another genome is still spreading'];
-  return { cells: cellPlans(lineage, was, will), warnings: [...busy, ...warningsOf(before, genome), ...found] };
+  const warnings = [...busy, ...warningsOf(before, genome), ...boundWarnings(lineage, genome), ...found];
+  return { cells: cellPlans(lineage, was, will), warnings };
 }
 
 /** Pure: each cell, by name, and what it does. */
-export function cellPlans(lineage: Pick<Lineage, 'cells' | 'homes'>, was: Carried, will: Carried): readonly CellPlan[] {
+export function cellPlans(
+  lineage: Pick<Lineage, 'cells' | 'homes' | 'maxCells' | 'mint'>,
+  was: Carried,
+  will: Carried,
+): readonly CellPlan[] {
+  const more = will.genome.body.maxCells - lineage.maxCells;
   const fresh = Object.keys(will.genome.functions).filter((name) => (lineage.homes[name] ?? []).length === 0);
   const [first] = electors(lineage);
   return electors(lineage)
@@ -47,6 +54,8 @@ export function cellPlans(lineage: Pick<Lineage, 'cells' | 'homes'>, was: Carrie
       const does = [...changed.map((one) => `starts ${one} anew`), ...gone.map((one) => `ends ${one}`)];
       if (fresh.length > 0 && id === first?.id && electors(lineage).length === 1)
         does.push(`begins ${fresh.join(', ')}`);
+      if (id === lineage.mint && more > 0)
+        does.push(`gets a budget of ${more} more once every cell runs it: up to ${will.genome.body.maxCells} cells`);
       return { name, does: does.length === 0 ? ['takes the genome in; nothing is started anew'] : does };
     })
     .concat(
@@ -57,14 +66,32 @@ export function cellPlans(lineage: Pick<Lineage, 'cells' | 'homes'>, was: Carrie
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
+/** Pure: what the bounds of a genome mean for an organism of this size. */
+export function boundWarnings(
+  lineage: Pick<Lineage, 'cells' | 'seederAttempts' | 'maxCells' | 'mint'>,
+  { body, clouds }: Pick<Genome, 'body' | 'clouds'>,
+): readonly string[] {
+  const found: string[] = [];
+  const room = roomIn(lineage, body.maxCells);
+  if (room < 0)
+    found.push(
+      `body.maxCells is ${body.maxCells}, and there are ${body.maxCells - room}: none divides, and none has to go`,
+    );
+  if (body.maxCells <= lineage.maxCells) return found;
+  const mint = lineage.cells[lineage.mint];
+  if (mint === undefined)
+    found.push('the first cell is gone, and nobody else can take a higher body.maxCells up: no cell gets more budget');
+  else if (lineage.maxCells === 1 && Object.values(clouds).some((cloud) => 'credentials' in cloud))
+    found.push(
+      `${mint.name} was born to divide never: run \`cell seed\` again, which gives it a credential for machines`,
+    );
+  return found;
+}
+
 /** Pure: what the cells would refuse, and what does not follow by itself. */
 export function warningsOf(before: Genome, after: Genome): readonly string[] {
-  const found = objections(before, after, { raises: raised(before, after) }).map(
-    (why) => `the cells refuse it: ${why}`,
-  );
+  const found = objections(before, after, toSign(before, after, true)).map((why) => `the cells refuse it: ${why}`);
   for (const limit of raised(before, after)) found.push(`body.${limit} is raised: apply it with --raise-limits`);
-  if (after.body.maxCells !== before.body.maxCells)
-    found.push('the budget that the organism was born with stays: body.maxCells is not more cells by itself');
   for (const [name, cloud] of Object.entries(after.clouds)) {
     const old = before.clouds[name];
     if (old === undefined && 'credentials' in cloud && cloud.credentials !== undefined)

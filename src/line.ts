@@ -4,6 +4,8 @@
  * takes the line it was given, once every step is signed by an authority of the genome before it.
  */
 import { join } from 'node:path';
+import type { Genome } from '../genome/schema.ts';
+import { keysOf } from './decide/renewal.ts';
 import { readJson, writeAtomic } from './effects/files.ts';
 import { CellError } from './errors.ts';
 import { type Here, lineageOf } from './here.ts';
@@ -59,12 +61,12 @@ async function authoritiesOf(here: Here, step: Step): Promise<readonly PublicKey
   const text = (await here.memory.genomeFiles(step)).find(({ path }) => path === 'genome.yaml')?.content.toString();
   const { parseGenome } = await import('../genome/parse.ts');
   const { genome } = parseGenome(text ?? '', 'genome.yaml');
-  return authorities((await lineageOf(here)).seeder.key, genome?.governance.authorities ?? []);
+  return authorities((await lineageOf(here)).seeder.key, genome);
 }
 
-/** Keys as they stand in a genome, without comments, and the seeder's. */
-export function authorities(seeder: PublicKey, listed: readonly string[]): readonly PublicKey[] {
-  return [seeder, ...listed.map((line) => line.trim().split(/\s+/).slice(0, 2).join(' '))];
+/** Whose word counts by a genome: the seeder's, and that of the keys it names. */
+export function authorities(seeder: PublicKey, genome: Pick<Genome, 'governance'> | null): readonly PublicKey[] {
+  return [seeder, ...(genome === null ? [] : keysOf(genome))];
 }
 
 /** Moves the line, the branch, and takes proposals away that it passed. Killed on the way, it is done again. */

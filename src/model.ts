@@ -4,7 +4,7 @@
  * Times are ms since the epoch, durations ms. Everything here is plain JSON: it is stored and sent as it stands, and
  * every stored shape carries `v`.
  */
-import type { ProposalId, Said } from './proposed.ts';
+import type { Proposal, ProposalId, Said } from './proposed.ts';
 
 export type { Proposal, ProposalId, Proposed, Said } from './proposed.ts';
 export type { OpenSaga, Place, View } from './view.ts';
@@ -58,6 +58,8 @@ export type Deed =
       readonly functions: readonly FunctionName[];
       readonly key: PublicKey;
       readonly recipient: string;
+      /** Keys that may raise the budget later, besides the seeder's. Left out by earlier versions: none. */
+      readonly authorities?: readonly PublicKey[];
     }
   /** First entry of a cell's feed: I am the one of that birth. */
   | { readonly kind: 'born'; readonly birth: BirthId; readonly parent: CellId; readonly key: PublicKey }
@@ -128,7 +130,12 @@ export type Deed =
   /** A function that the genome has new lives with me from now on. */
   | { readonly kind: 'begin'; readonly function: FunctionName }
   /** A function that the genome has no more lives with me no longer. */
-  | { readonly kind: 'end'; readonly function: FunctionName };
+  | { readonly kind: 'end'; readonly function: FunctionName }
+  /**
+   * The organism may have `cells` cells from now on, and what that is more than before is my budget. The last of the
+   * proposals allows it; those before it say that its author is an authority. Only one cell may say this (`Lineage.mint`).
+   */
+  | { readonly kind: 'grant'; readonly cells: number; readonly proposals: readonly Proposal[] };
 
 export type DeedKind = Deed['kind'];
 
@@ -176,7 +183,12 @@ export interface Cell extends Birth {
 export interface Lineage {
   readonly organism: string;
   readonly genome: string;
+  /** Every token there is: budgets, open attempts and cells. Only a `grant` makes it more, and nothing makes it less. */
   readonly maxCells: number;
+  /** Who may raise it: the first cell, or whoever stands for it; one at a time, whatever anybody has heard. */
+  readonly mint: CellId;
+  /** Keys that the genesis names, besides the seeder's, whose word raises it. */
+  readonly authorities: readonly PublicKey[];
   readonly seeder: {
     readonly id: CellId;
     readonly key: PublicKey;

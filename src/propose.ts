@@ -1,14 +1,16 @@
 /** Proposing a genome: checked here as each cell will, signed with this home's key, and carried to a cell. */
 import { genomeFiles, genomeHash } from '../genome/bundle.ts';
 import type { Genome } from '../genome/schema.ts';
-import { failureOf, isComplete, objections } from './decide/renewal.ts';
+import { mayRaise } from './decide/grant.ts';
+import { failureOf, isComplete, objections, toSign } from './decide/renewal.ts';
 import { CellError } from './errors.ts';
 import { genomeOf, type Here, lineageOf } from './here.ts';
 import { authorities, lineOf, proposalsOf, type Step } from './line.ts';
 import { writeProposal } from './memory/genome.ts';
 import { keepDigest } from './memory/greeting.ts';
-import { makeProposal, proposalId, proposalRef } from './memory/proposals.ts';
+import { makeProposal, proposalRef } from './memory/proposals.ts';
 import { updateRefs } from './memory/repo.ts';
+import { proposalId } from './memory/signed.ts';
 import { syncAll } from './memory/sync.ts';
 import type { Proposed } from './model.ts';
 import { follow } from './observe.ts';
@@ -74,15 +76,15 @@ export async function propose(here: Here, { genomeFile, genome, why, raise }: Wi
   }
   const current = await genomeOf(here);
   const { id, publicKey } = here.identity;
-  if (!authorities(lineage.seeder.key, current.governance.authorities).includes(publicKey)) {
+  if (!authorities(lineage.seeder.key, current).includes(publicKey)) {
     throw new CellError('NOT_ALLOWED', 'This key may not propose a genome', {
       why: `${publicKey} is no authority of the genome that the organism has`,
       suggestion: 'Let an authority add it under governance.authorities, or propose with a key that is there.',
       fields: { key: id },
     });
   }
-  const raises = raise ? (['maxCells', 'maxMonthlyCost'] as const) : [];
-  const [objection] = objections(current, genome, { raises });
+  const signed = toSign(current, genome, raise);
+  const [objection] = objections(current, genome, signed);
   if (objection !== undefined) {
     throw new CellError('NOT_ALLOWED', 'The cells would refuse this genome', {
       why: objection,
@@ -91,8 +93,16 @@ export async function propose(here: Here, { genomeFile, genome, why, raise }: Wi
         : '`cell plan` shows what differs.',
     });
   }
+  const accepted = line.flatMap(({ proposal }) => proposals.find((one) => one.id === proposal) ?? []);
+  if (genome.body.maxCells > lineage.maxCells && !mayRaise(lineage, accepted, publicKey)) {
+    throw new CellError('NOT_ALLOWED', 'This key may not raise body.maxCells', {
+      why: 'it became an authority with a genome of an earlier version, and the lineage does not know it',
+      suggestion: 'Apply this where the organism was seeded, or take the key out of the genome and in again there.',
+      fields: { key: id },
+    });
+  }
   const { organism } = here.memory;
-  const what = { organism, parent: tip.proposal, genome: hash, at: here.clock(), why, raises };
+  const what = { organism, parent: tip.proposal, genome: hash, at: here.clock(), why, ...signed };
   const proposal = makeProposal(here.identity, what);
   const commit = await writeProposal(here.memory.dir, files, tip.commit, proposal);
   const made = { ...proposal, id: proposalId(proposal), commit };

@@ -15,6 +15,10 @@ export interface Proposal {
   readonly why: string;
   /** The organism's own limits that it may raise: not without its author's saying so. */
   readonly raises: readonly ('maxCells' | 'maxMonthlyCost')[];
+  /** Where it may raise `maxCells`: to what. The lineage reads feeds, not genomes, and takes this number for the new budget. */
+  readonly maxCells?: number;
+  /** Where it has other authorities than the genome that it changes: all of them, so that the lineage knows whose word counts. */
+  readonly authorities?: readonly string[];
   /** A line as in authorized_keys, without comment. */
   readonly author: string;
   /** Ed25519 over the canonical bytes without `sig`, base64. */

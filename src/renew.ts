@@ -7,13 +7,14 @@
  */
 import type { Genome } from '../genome/schema.ts';
 import { converge, type Faults, planTurn } from './converge.ts';
+import { grantDue } from './decide/grant.ts';
 import * as d from './decide/renewal.ts';
 import { CellError, explain } from './errors.ts';
 import * as functions from './functions.ts';
 import { genomeOf, type Here, lineageOf, say, takeGenome } from './here.ts';
 import { ALIVE_EVERY_MS, STEP_ATTEMPTS } from './limits.ts';
 import { authorities, keepLine, lineOf, proposalsOf, type Step, showLine } from './line.ts';
-import type { Proposed } from './model.ts';
+import type { Lineage, Proposed } from './model.ts';
 import type { PerformOptions } from './perform.ts';
 import { breachesOf, opinionOf } from './policy.ts';
 import { pulsesOf } from './pulse.ts';
@@ -40,6 +41,7 @@ interface Moment {
   readonly renewal: Renewal;
   readonly line: readonly [Step, ...Step[]];
   readonly tip: Step;
+  readonly lineage: Lineage;
   readonly view: d.Ballots & Pick<d.Spread, 'pulses' | 'now' | 'freshFor'>;
   /** Whether this home is a cell, and has a say. */
   readonly cell: boolean;
@@ -61,7 +63,7 @@ export async function renew(here: Here, { renew: lease = () => true, ...faults }
       if (moment === null) break;
       const move = await step(moment, faults);
       if (move === 'quiet') {
-        const quiet = keyOf((await here.memory.recall()).proposals);
+        const quiet = keyOf(await here.memory.recall());
         await keepRenewal(here, { ...(await renewalOf(here)), quiet });
         break;
       }
@@ -95,7 +97,7 @@ async function lookAt(here: Here): Promise<Moment | null> {
   const state = lineage.cells[here.identity.id]?.state;
   const cell = state === 'living' || state === 'born';
   if (lineage.frozen !== null || (!cell && state !== undefined)) return null;
-  const keys = authorities(lineage.seeder.key, genome.governance.authorities);
+  const keys = authorities(lineage.seeder.key, genome);
   const passed = new Set(line.map(({ proposal }) => proposal));
   // By the genome that runs here; what the line holds was judged by the one before it.
   const proposals = (await proposalsOf(here)).filter(({ id, author }) => passed.has(id) || keys.includes(author));
@@ -108,7 +110,7 @@ async function lookAt(here: Here): Promise<Moment | null> {
   };
   const tip = line.at(-1) as Step;
   await showLine(here, line);
-  return { here, genome, renewal, line, tip, view, cell };
+  return { here, genome, renewal, line, tip, lineage, view, cell };
 }
 
 async function step(moment: Moment, faults: Faults): Promise<Move> {
@@ -124,6 +126,8 @@ async function step(moment: Moment, faults: Faults): Promise<Move> {
   if (cell) {
     const held = await hold(moment);
     if (held !== null) return held;
+    const raised = await raise(moment);
+    if (raised !== null) return raised;
     for (const name of view.lineage.cells[here.identity.id]?.functions ?? []) {
       if (moment.genome.functions[name] !== undefined) continue;
       await say(here, { kind: 'end', function: name });
@@ -209,6 +213,15 @@ async function hold({ here, genome, renewal, tip, view }: Moment): Promise<Move 
   const why = renewal.forward ? '' : 'the one before came back';
   await say(here, { kind: 'took', proposal: tip.proposal, genome: tip.genome, ok: true, why });
   return { step: 'took', done: `${name} holds here` };
+}
+
+/** Says that there may be more cells, where that is for this one to say: once every cell runs the genome that allows it. */
+async function raise({ here, genome, lineage, line, view: { proposals } }: Moment): Promise<Move | null> {
+  const accepted = line.flatMap(({ proposal }) => proposals.find(({ id }) => id === proposal) ?? []);
+  const deed = grantDue(lineage, here.identity.id, accepted, genome.body.maxCells);
+  if (deed === null) return null;
+  await say(here, deed);
+  return { step: 'grant', done: `there may be ${deed.cells} cells now, ${deed.cells - lineage.maxCells} more` };
 }
 
 /** Votes, and accepts what the rule of the genome accepts. */

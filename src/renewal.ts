@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { readJson, writeAtomic } from './effects/files.ts';
 import type { Here } from './here.ts';
 import type { Step } from './line.ts';
+import type { Recall } from './memory/memory.ts';
 import type { FunctionName, ProposalId } from './model.ts';
 
 export interface Turning {
@@ -43,13 +44,14 @@ export async function keepRenewal(here: Pick<Here, 'home'>, renewal: Renewal): P
   await writeAtomic(fileOf(here), JSON.stringify(renewal));
 }
 
-export function keyOf(proposals: Readonly<Record<ProposalId, string>>): string {
-  return Object.keys(proposals).sort().join(' ');
+/** Empty where nothing was ever proposed. Who may raise the budget has to look again when it was another before. */
+export function keyOf({ proposals, lineage: { mint, maxCells } }: Pick<Recall, 'proposals' | 'lineage'>): string {
+  const ids = Object.keys(proposals).sort();
+  return ids.length === 0 ? '' : [...ids, mint, maxCells].join(' ');
 }
 
 /** Whether there is anything to do about genomes. Costs nothing where nothing was ever proposed. */
 export async function isDue(here: Here): Promise<boolean> {
-  const { proposals } = await here.memory.recall();
-  const key = keyOf(proposals);
+  const key = keyOf(await here.memory.recall());
   return key !== '' && (await renewalOf(here)).quiet !== key;
 }

@@ -15,6 +15,7 @@ import { computeProvider } from '../stacks/machines/index.ts';
 import { dnsProvider } from '../stacks/records/index.ts';
 import type { Json } from '../stacks/stack.ts';
 import { dnsOf } from './decide/dns.ts';
+import { keysOf } from './decide/renewal.ts';
 import { createRecipient, recipientOf } from './effects/age.ts';
 import { writeAtomic } from './effects/files.ts';
 import { ensureIdentity } from './effects/keys.ts';
@@ -97,6 +98,7 @@ async function found({ home, genomeFile, genome, log }: SeedOptions): Promise<He
       functions: Object.keys(genome.functions).sort(),
       key: identity.publicKey,
       recipient: await recipientOf(home),
+      authorities: keysOf(genome),
     });
   } else if ((await lineageOf(here)).genome !== genomeHash(files)) {
     // Changed since, by a proposal: the organism lives, and there is nothing to found.

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { parseGenome } from '../genome/parse.ts';
 import type { Genome } from '../genome/schema.ts';
-import { cellPlans, warningsOf } from '../src/foresee.ts';
+import { boundWarnings, cellPlans, warningsOf } from '../src/foresee.ts';
 import { birthOf } from './decide/feeds.ts';
 import { gardenAfter } from './genome/garden.ts';
 
@@ -17,7 +17,7 @@ const [name = ''] = Object.keys(before.functions);
 
 test.each([
   ['nothing', {}, []],
-  ['a higher limit', { 'body.maxCells': 9 }, [/maxCells is raised: apply it with --raise-limits/, /budget .* stays/]],
+  ['a higher limit', { 'body.maxCells': 9 }, [/maxCells is raised: apply it with --raise-limits/]],
   ['more money', { 'body.maxMonthlyCost': '900 USD' }, [/maxMonthlyCost is raised/]],
   ['a package', { [`functions.${name}.packages`]: ['redis'] }, [/needs redis, which no tick installs/]],
   ['a secret', { [`functions.${name}.secrets`]: { TOKEN: 'env:TOKEN' } }, [/refuse it: .* secret TOKEN/]],
@@ -41,6 +41,9 @@ describe('what cells do', () => {
   });
   const lineage = {
     cells: { A: cell('A', [name]), B: cell('B', []) },
+    maxCells: before.body.maxCells,
+    mint: 'B',
+    seederAttempts: [],
     homes: Object.fromEntries(Object.keys(before.functions).map((one) => [one, ['A']])),
   };
   const carried = (genome: Genome) => ({ genome, files: [] });
@@ -66,6 +69,24 @@ describe('what cells do', () => {
     };
     expect(does('app/main.js')).toBe(`starts ${name} anew`);
     expect(does('apple/main.js')).toMatch(/nothing is started anew/);
+  });
+
+  test('a higher limit is more budget for the one cell that may take it up, once', () => {
+    const more = genomeAfter({ 'body.maxCells': before.body.maxCells + 2 });
+    const [, holder] = cellPlans(lineage, carried(before), carried(more));
+    expect(holder?.does).toEqual([
+      `gets a budget of 2 more once every cell runs it: up to ${more.body.maxCells} cells`,
+    ]);
+    const [, same] = cellPlans({ ...lineage, maxCells: more.body.maxCells }, carried(before), carried(more));
+    expect(same?.does).toEqual(['takes the genome in; nothing is started anew']);
+    expect(boundWarnings(lineage, more)).toEqual([]);
+    expect(boundWarnings({ ...lineage, mint: 'S' }, more)).toEqual([expect.stringMatching(/first cell is gone/)]);
+  });
+
+  test('a limit that is lower than there are cells ends none', () => {
+    const [warning, ...rest] = boundWarnings(lineage, { ...before, body: { ...before.body, maxCells: 1 } });
+    expect(warning).toMatch(/maxCells is 1, and there are 2: none divides, and none has to go/);
+    expect(rest).toEqual([]);
   });
 
   test('new functions begin at the first, what is gone ends where it is', () => {

@@ -2,17 +2,18 @@
  * What a home makes of proposals and votes, whoever put them there: an authority is never passed by. With real keys and
  * repositories, at a computer that is no cell, which works out the line as cells do.
  */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { genomeHash } from '../genome/bundle.ts';
 import { parseGenome } from '../genome/parse.ts';
 import { generateHostKey, type Identity, identityFrom } from '../src/effects/keys.ts';
 import { type Here, openHome } from '../src/here.ts';
-import { lineOf } from '../src/line.ts';
+import { lineOf, proposalsOf } from '../src/line.ts';
 import { writeProposal } from '../src/memory/genome.ts';
-import { makeProposal, proposalId, proposalRef } from '../src/memory/proposals.ts';
+import { makeProposal, proposalRef } from '../src/memory/proposals.ts';
 import { updateRefs } from '../src/memory/repo.ts';
+import { proposalId } from '../src/memory/signed.ts';
 import type { Proposal } from '../src/model.ts';
 import { renew } from '../src/renew.ts';
 import { gardenAfter } from './genome/garden.ts';
@@ -36,7 +37,7 @@ let here: Here;
 
 async function found(rule = 'majority'): Promise<void> {
   const before = text([author], 60, rule);
-  const made = await organism(3, before);
+  const made = await organism(3, before, [author.publicKey]);
   ({ seeder, cells } = made);
   await converge(made.all);
   writeFileSync(join(seeder.home, 'genome.json'), JSON.stringify(parseGenome(before, 'genome.yaml').genome));
@@ -51,12 +52,12 @@ interface Put {
 }
 
 /** Into the seeder's repository, past every session. */
-async function put(by: Identity, genome: string, on?: Put, raises: Proposal['raises'] = []): Promise<Put> {
+async function put(by: Identity, genome: string, on?: Put, signs: Partial<Proposal> = {}): Promise<Put> {
   const { memory } = seeder;
   const { genome: tip } = await memory.recall();
   const files = genomeOf(genome);
-  const what = { organism: memory.organism, parent: on?.id ?? null, genome: genomeHash(files), why: '', raises };
-  const proposal = makeProposal(by, { ...what, at: 1 });
+  const what = { organism: memory.organism, parent: on?.id ?? null, genome: genomeHash(files), why: '', raises: [] };
+  const proposal = makeProposal(by, { ...what, at: 1, ...signs });
   const commit = await writeProposal(memory.dir, files, on?.commit ?? tip ?? '', proposal);
   const id = proposalId(proposal);
   await updateRefs(memory.dir, [{ ref: proposalRef(id), to: commit }]);
@@ -135,9 +136,47 @@ describe('the line of a home', () => {
     expect((await renew(here)).notes).toEqual([expect.stringContaining('raises body.maxCells')]);
     expect(await line()).toEqual([null]);
     await found();
-    const signed = await put(author, text([author], 30, 'majority', 9), undefined, ['maxCells']);
+    const signed = await put(author, text([author], 30, 'majority', 9), undefined, {
+      raises: ['maxCells'],
+      maxCells: 9,
+    });
     await vote(signed.id, cells);
     expect((await renew(here)).genome.body.maxCells).toBe(9);
+  });
+
+  test('a raised limit is proved to every home by what was signed', async () => {
+    const signs = { raises: ['maxCells'], maxCells: 9 } as const;
+    const { id } = await put(author, text([author], 30, 'majority', 9), undefined, signs);
+    await vote(id, cells);
+    await renew(here);
+    const [proposal] = await proposalsOf(here);
+    if (proposal === undefined) throw new Error('there is a proposal');
+    const { id: _, commit: __, ...signed } = proposal;
+    const [first] = cells as [Member];
+    const before = (await seeder.memory.recall()).lineage;
+    await first.say({ kind: 'grant', cells: 9, proposals: [signed] });
+    await converge([seeder, ...cells]);
+    for (const { memory } of [seeder, ...cells]) {
+      const { lineage } = await memory.recall();
+      expect([lineage.maxCells, lineage.quarantined]).toEqual([9, {}]);
+      expect(lineage.cells[first.identity.id]?.budget).toBe(
+        (before.cells[first.identity.id]?.budget ?? 0) + 9 - before.maxCells,
+      );
+    }
+  });
+
+  test('a raised limit that nobody signed is kept by no home', async () => {
+    const signs = { raises: ['maxCells'], maxCells: 9 } as const;
+    await put(author, text([author], 30, 'majority', 9), undefined, signs);
+    const [proposal] = await proposalsOf(here);
+    if (proposal === undefined) throw new Error('there is a proposal');
+    const { id: _, commit: __, ...signed } = proposal;
+    const [first] = cells as [Member];
+    await first.say({ kind: 'grant', cells: 50, proposals: [{ ...signed, maxCells: 50 }] });
+    await converge([seeder, ...cells]);
+    for (const { memory } of [seeder, ...cells]) expect((await memory.recall()).lineage.maxCells).toBe(6);
+    // Not even where it was said.
+    expect(readFileSync(join(first.home, 'door/quarantine.json'), 'utf8')).toMatch(/not signed by its author/);
   });
 
   test('stands still while the organism is frozen', async () => {

@@ -8,6 +8,7 @@
 import type { Cell, CellId, Deed, Entry } from '../model.ts';
 import type { Draft } from './draft.ts';
 import * as d from './draft.ts';
+import { lackOf } from './grant.ts';
 import { ALL_SLOTS, shared } from './slots.ts';
 
 export type Verdict =
@@ -105,6 +106,8 @@ function perform(draft: Draft, entry: Entry): Verdict {
     case 'begin':
     case 'end':
       return by === draft.seederId ? wrong('only cells say that') : renewal(draft, entry, deed);
+    case 'grant':
+      return grant(draft, by, deed);
     default:
       // A kind of a later version: what it means is not known, so nothing after it can be judged.
       return wrong(`it says ${JSON.stringify((deed as { kind: unknown }).kind)}, which this version does not know`);
@@ -116,6 +119,7 @@ function genesis(draft: Draft, deed: Of<'genesis'>): Verdict {
   draft.organism = deed.organism;
   draft.genome = deed.genome;
   draft.maxCells = deed.maxCells;
+  draft.authorities = deed.authorities ?? [];
   draft.seeder = { id: draft.seederId, key: deed.key, recipient: deed.recipient, budget: deed.maxCells };
   for (const name of deed.functions) draft.homes[name] = [draft.seederId];
   draft.slots[draft.seederId] = ALL_SLOTS;
@@ -185,6 +189,8 @@ function birth(draft: Draft, by: CellId, deed: Of<'birth'>, at: number): Verdict
   draft.slots[by] = halves.parent;
   draft.slots[child.id] = halves.child;
   draft.bearers[child.id] = by;
+  // The seeder is no cell: what is the first cell's passes to it with its birth.
+  if (by === draft.seederId && draft.mint === by) draft.mint = child.id;
   draft.cells[child.id] = {
     ...child,
     parent: by,
@@ -334,6 +340,20 @@ function renewal(draft: Draft, { cell: by, at }: Entry, deed: Of<'vote' | 'took'
     deed.function,
     homes.filter((home) => home !== by),
   );
+  return 'done';
+}
+
+/**
+ * Whose turn it is to say this changes by deeds of its own feed only, at its birth or when it takes over from a child that
+ * ended: so each grant follows the one before, and none is counted twice.
+ */
+function grant(draft: Draft, by: CellId, deed: Of<'grant'>): Verdict {
+  if (by === draft.seederId) return wrong('only cells say that');
+  if (draft.mint !== by) return wrong('only the first cell may raise the budget');
+  const lacks = lackOf(draft, deed);
+  if (lacks !== null) return wrong(lacks);
+  d.addBudget(draft, by, deed.cells - draft.maxCells);
+  draft.maxCells = deed.cells;
   return 'done';
 }
 

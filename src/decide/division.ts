@@ -2,6 +2,7 @@
 import type { FunctionGene } from '../../genome/schema.ts';
 import type { Action, FunctionName, TickMemory, View } from '../model.ts';
 import { shareOf } from './budget.ts';
+import { roomIn, tooMany } from './grant.ts';
 import { choose } from './placement.ts';
 import { stemFor, underWay } from './ready.ts';
 import { span } from './words.ts';
@@ -32,6 +33,9 @@ export function blockers(view: View, name: FunctionName, memory: TickMemory, now
   // A stem cell is paid for.
   const stem = stemFor(view);
   if (self.budget < 1 && stem === undefined) found.push(lasting('no budget is left'));
+  // The budget bounds by itself; this holds where a genome allows less than there is budget for.
+  const { maxCells } = genome.body;
+  if (roomIn(lineage, maxCells) < (stem === undefined ? 1 : 0)) found.push(lasting(tooMany(maxCells)));
   const { breaker } = memory;
   if (breaker.openUntil > now) {
     const failed = breaker.failures === 1 ? 'the last birth' : `the last ${breaker.failures} births`;

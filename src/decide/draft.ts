@@ -15,6 +15,8 @@ export interface Draft {
   organism: string;
   genome: string;
   maxCells: number;
+  mint: CellId;
+  authorities: Lineage['authorities'];
   seeder: Writable<Lineage['seeder']>;
   seederAttempts: readonly BirthId[];
   readonly cells: Table<Cell>;
@@ -45,6 +47,8 @@ export function emptyDraft(seederId: CellId): Draft {
     organism: '',
     genome: '',
     maxCells: 0,
+    mint: seederId,
+    authorities: [],
     seeder: { id: seederId, key: '', recipient: '', budget: 0 },
     seederAttempts: [],
     cells: {},
@@ -77,6 +81,8 @@ export function draftOf(lineage: Lineage, ledger: Ledger): Draft {
     organism: lineage.organism,
     genome: lineage.genome,
     maxCells: lineage.maxCells,
+    mint: lineage.mint,
+    authorities: lineage.authorities,
     seeder: { ...lineage.seeder },
     seederAttempts: lineage.seederAttempts,
     cells: { ...lineage.cells },
@@ -115,6 +121,8 @@ export function lineageOf(draft: Draft): Lineage {
     organism: draft.organism,
     genome: draft.genome,
     maxCells: draft.maxCells,
+    mint: draft.mint,
+    authorities: draft.authorities,
     seeder: { ...draft.seeder },
     seederAttempts: draft.seederAttempts,
     cells: sorted(draft.cells),
@@ -244,7 +252,7 @@ export function filledBy(draft: Draft, id: CellId): readonly number[] {
   return attemptsOf(draft, id).flatMap((birth) => draft.births[birth]?.slot ?? []);
 }
 
-/** A cell ends: its tokens, open attempts, slots, children and stacks go to its heir. Functions are the caller's. */
+/** A cell ends: its tokens, the right to raise their number, its open attempts, slots, children and stacks go to its heir. Functions are the caller's. */
 export function inherit(draft: Draft, from: CellId, heir: CellId): void {
   const gone = draft.cells[from];
   if (gone === undefined) return;
@@ -261,6 +269,7 @@ export function inherit(draft: Draft, from: CellId, heir: CellId): void {
   if (body !== undefined) delete draft.owners[body];
   for (const [stack, owner] of Object.entries(draft.owners)) if (owner === from) draft.owners[stack] = heir;
   draft.heirs[from] = heir;
+  if (draft.mint === from) draft.mint = heir;
   patch(draft, from, { state: 'gone', budget: 0, attempts: [] });
 }
 

@@ -6,7 +6,7 @@
  * view. A successor that did not hold gives the ballots back. Who takes a genome in, or one that stands on it, said yes.
  */
 import type { Genome } from '../../genome/schema.ts';
-import type { Cell, CellId, Health, Lineage, ProposalId, Proposed, Pulse, Said } from '../model.ts';
+import type { Cell, CellId, Health, Lineage, ProposalId, Proposed, PublicKey, Pulse, Said } from '../model.ts';
 
 export interface Ballots {
   readonly lineage: Pick<Lineage, 'cells' | 'said'>;
@@ -215,14 +215,40 @@ export function raised(before: Genome, after: Genome): readonly ('maxCells' | 'm
   return found;
 }
 
+/** What an author signs beside the genome itself. */
+export type Signed = Pick<Proposed, 'raises' | 'maxCells' | 'authorities'>;
+
+/** Keys as they stand in a genome, without comments. */
+export function keysOf({ governance }: Pick<Genome, 'governance'>): readonly PublicKey[] {
+  return governance.authorities.map((line) => line.trim().split(/\s+/).slice(0, 2).join(' '));
+}
+
+/** What whoever proposes a genome has to sign of it. */
+export function toSign(before: Genome, after: Genome, raise: boolean): Signed {
+  const [was, will] = [keysOf(before), keysOf(after)];
+  return {
+    raises: raise ? ['maxCells', 'maxMonthlyCost'] : [],
+    ...(raise && raised(before, after).includes('maxCells') ? { maxCells: after.body.maxCells } : {}),
+    ...(was.join() === will.join() ? {} : { authorities: will }),
+  };
+}
+
 /** Limits that it raises without its author's having signed for that, in words. */
-export function unsigned(before: Genome, after: Genome, { raises }: Pick<Proposed, 'raises'>): readonly string[] {
-  const found = raised(before, after).filter((limit) => !raises.includes(limit));
-  return found.map((limit) => `it raises body.${limit}, which its author did not sign for`);
+export function unsigned(before: Genome, after: Genome, { raises, maxCells, authorities }: Signed): readonly string[] {
+  const found = raised(before, after)
+    .filter((limit) => !raises.includes(limit) || (limit === 'maxCells' && maxCells === undefined))
+    .map((limit) => `it raises body.${limit}, which its author did not sign for`);
+  // The lineage takes these from what was signed, so a genome that says something else is none.
+  const [signed, said] = [maxCells, after.body.maxCells];
+  if (signed !== undefined && signed !== said)
+    found.push(`it raises body.maxCells to ${said}, and its author signed for ${signed}`);
+  if (authorities !== undefined && authorities.join() !== keysOf(after).join())
+    found.push('it has other authorities than its author signed for');
+  return found;
 }
 
 /** Why a cell says no to a genome; none: it says yes. */
-export function objections(before: Genome, after: Genome, proposal: Pick<Proposed, 'raises'>): readonly string[] {
+export function objections(before: Genome, after: Genome, proposal: Signed): readonly string[] {
   const found = [...unsigned(before, after, proposal)];
   if (after.organism !== before.organism) found.push('it is of another organism');
   if (after.zone !== before.zone) found.push('it moves the organism to another zone');

@@ -4,6 +4,7 @@
  * then; taken back when the genome wants fewer and before their keeper goes. And baking: a cloud keeps the artefacts.
  */
 import type { Action, BirthId, OpenSaga, TickMemory, View } from '../model.ts';
+import { roomIn, tooMany } from './grant.ts';
 import { isBreach } from './homeostasis.ts';
 import { choose } from './placement.ts';
 import { isReady, readyStems, slotOf } from './ready.ts';
@@ -21,6 +22,9 @@ export function keepStems(view: View, memory: TickMemory, now: number): Keeping 
   const ready = readyStems(view);
   const surplus = ready.find((stem) => (slotOf(view, stem.id) ?? wanted) >= wanted || !known(view, stem));
   if (surplus !== undefined) return release(surplus.id, `the genome asks for ${wanted} stem cells`);
+  const { maxCells } = view.genome.body;
+  const [over] = roomIn(view.lineage, maxCells) < 0 ? ready : [];
+  if (over !== undefined) return release(over.id, tooMany(maxCells));
   const have = `${ready.length} stem cell${ready.length === 1 ? '' : 's'} ready`;
   const slot = freeSlot(view);
   const missing = slot !== undefined && slot < wanted;
@@ -75,12 +79,13 @@ export function bake(view: View, memory: TickMemory): Keeping | null {
 
 /** Why no stem cell is made now, or the cloud for it. */
 function hindrance(view: View, memory: TickMemory, now: number): string | { readonly cloud: string } {
-  const { self, lineage } = view;
+  const { self, lineage, genome } = view;
   if (self.state !== 'living') return `this cell is ${self.state}`;
   if (lineage.orders[self.id] !== undefined) return 'this cell is ordered to wilt';
   // The first cell stays when all others go; any other that is calm may be about to.
   if (lineage.cells[self.parent] !== undefined && memory.calmSince !== null) return 'this cell is calm and may go';
   if (self.budget < 1) return 'no budget is left';
+  if (roomIn(lineage, genome.body.maxCells) < 1) return tooMany(genome.body.maxCells);
   const pressure = pressing(view, memory);
   if (pressure !== null) return pressure;
   if (memory.breaker.openUntil > now) return `a birth failed, waiting ${span(memory.breaker.openUntil - now)} more`;

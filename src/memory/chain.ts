@@ -14,6 +14,7 @@ import { MAX_CHAIN, MAX_FILES } from './limits.ts';
 import { commitOf, parseCommit, treesOf } from './objects.ts';
 import type { Objects } from './repo.ts';
 import { readTree } from './repo.ts';
+import { unsignedIn } from './signed.ts';
 
 /** Where a feed stands. */
 export interface Head {
@@ -79,6 +80,8 @@ export async function readFeed(objects: Objects, place: Place, from: Head | null
     if (head !== null && (entry.deed.kind === 'born' || entry.deed.kind === 'genesis')) {
       return stop({ reason: 'malformed', why: `${entry.deed.kind} can only be the first entry` }, id);
     }
+    const unsigned = unsignedIn(entry.deed);
+    if (unsigned !== null) return stop(unsigned, id);
     if (commitOf(entry, parsed.tree, head?.commit ?? null).id !== id) {
       return stop({ reason: 'tampered', why: 'its commit is not the one that its entry makes' }, id);
     }

@@ -111,6 +111,8 @@ function subjectOf(entry: Entry): string {
     case 'begin':
     case 'end':
       return `${deed.kind}: ${deed.function} at ${by}`;
+    case 'grant':
+      return `grant: at most ${deed.cells} cells, by ${by}`;
     case 'lack':
     case 'wilt':
     case 'freeze':

@@ -6,7 +6,6 @@
  * it checked itself.
  */
 import type { Identity } from '../effects/keys.ts';
-import { fingerprint, verify } from '../effects/keys.ts';
 import { CellError } from '../errors.ts';
 import type { Proposal, ProposalId, Proposed, PublicKey } from '../model.ts';
 import type { Refusal } from './entry.ts';
@@ -16,16 +15,9 @@ import { MAX_PROPOSALS } from './limits.ts';
 import { parseCommit } from './objects.ts';
 import type { Objects } from './repo.ts';
 import * as shapes from './shapes.ts';
+import { isSigned, proposalId, signedBytes } from './signed.ts';
 
-const PREFIX = 'cell/proposal/1\n';
 export const proposalRef = (id: ProposalId): string => `refs/heads/proposals/${id}`;
-
-const signedBytes = (proposal: Omit<Proposal, 'sig'> & { readonly sig?: string }): Buffer =>
-  Buffer.from(PREFIX + canonical({ ...proposal, sig: undefined }));
-
-export function proposalId(proposal: Proposal): ProposalId {
-  return fingerprint(Buffer.from(PREFIX + canonical(proposal)));
-}
 
 /** Signs a proposal. Throws NOT_ALLOWED for one that others would refuse. */
 export function makeProposal(identity: Identity, what: Omit<Proposal, 'v' | 'author' | 'sig'>): Proposal {
@@ -52,7 +44,7 @@ function parseProposal(text: string, organism: string): Proposal | Refusal {
   }
   const proposal = value as Proposal;
   if (proposal.organism !== organism) return { reason: 'foreign', why: `it is of the organism ${proposal.organism}` };
-  if (!verify(proposal.author, signedBytes(proposal), Buffer.from(proposal.sig, 'base64')))
+  if (!isSigned(proposal))
     return { reason: 'tampered', why: "its signature is not by its author's key over what it says" };
   return proposal;
 }

@@ -6,7 +6,7 @@
  */
 import { cellId, isPublicKey } from '../effects/keys.ts';
 import type { DeedKind } from '../model.ts';
-import { MAX_WHY } from './limits.ts';
+import { MAX_AUTHORITIES, MAX_WARRANT, MAX_WHY } from './limits.ts';
 
 /** null: it has the shape. Otherwise what was expected. */
 export type Check = (value: unknown) => string | null;
@@ -89,6 +89,7 @@ const stack = matches(/^[a-z0-9][a-z0-9.-]{0,100}$/, 'the name of a stack');
 const recipient = matches(/^age1[a-z0-9]{1,4000}$/, 'an age recipient');
 const key: Check = (value) => (isPublicKey(value) ? null : 'an Ed25519 public key');
 const why = text(MAX_WHY);
+const cells = integer(1, 1_000_000);
 const flag: Check = (value) => (typeof value === 'boolean' ? null : 'true or false');
 const mode = ['delegate', 'replicate'] as const;
 
@@ -121,20 +122,33 @@ const child: Check = (value) => {
 };
 
 /** A signed proposal: one line of JSON in the message of the commit that holds its files. */
-export const proposal = shape({
-  v: versionOne(),
-  organism,
-  parent: nullOr(id),
-  genome: hash,
-  at: time,
-  why,
-  raises: listOf(oneOf('maxCells', 'maxMonthlyCost'), 2),
-  author: key,
-  sig: matches(/^[A-Za-z0-9+/]{86}==$/, 'a signature'),
-});
+export const proposal = shape(
+  {
+    v: versionOne(),
+    organism,
+    parent: nullOr(id),
+    genome: hash,
+    at: time,
+    why,
+    raises: listOf(oneOf('maxCells', 'maxMonthlyCost'), 2),
+    maxCells: cells,
+    authorities: listOf(key, MAX_AUTHORITIES),
+    author: key,
+    sig: matches(/^[A-Za-z0-9+/]{86}==$/, 'a signature'),
+  },
+  ['maxCells', 'authorities'],
+);
 
 const DEEDS: Readonly<Record<DeedKind, Readonly<Record<string, Check>>>> = {
-  genesis: { organism, genome: hash, maxCells: integer(1, 1_000_000), functions: listOf(name, 10_000), key, recipient },
+  genesis: {
+    organism,
+    genome: hash,
+    maxCells: cells,
+    functions: listOf(name, 10_000),
+    key,
+    recipient,
+    authorities: listOf(key, MAX_AUTHORITIES),
+  },
   born: { birth, parent: id, key },
   reserve: { birth, stack, function: nullOr(name), mode: oneOf(...mode), why },
   abandon: { birth, why },
@@ -157,9 +171,15 @@ const DEEDS: Readonly<Record<DeedKind, Readonly<Record<string, Check>>>> = {
   took: { proposal: nullOr(id), genome: hash, ok: flag, why },
   begin: { function: name },
   end: { function: name },
+  grant: { cells, proposals: listOf(proposal, MAX_WARRANT) },
 };
+/** What an earlier version did not say. */
+const OPTIONAL: { readonly [Kind in DeedKind]?: readonly string[] } = { genesis: ['authorities'] };
 const DEED_SHAPES = new Map(
-  Object.entries(DEEDS).map(([kind, fields]) => [kind, shape({ kind: oneOf(kind), ...fields })]),
+  (Object.keys(DEEDS) as DeedKind[]).map((kind) => [
+    kind as string,
+    shape({ kind: oneOf(kind), ...DEEDS[kind] }, OPTIONAL[kind]),
+  ]),
 );
 
 const deed: Check = (value) => {

@@ -18,7 +18,7 @@ export interface State {
 }
 
 /** The version of the program's rules that a cached lineage was made by; a change of either makes it again. */
-const VERSION = 3;
+const VERSION = 4;
 const sum = (text: string) => createHash('sha256').update(text).digest('hex');
 
 export function readState(file: string, organism: string, seeder: CellId): State | null {

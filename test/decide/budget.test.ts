@@ -67,6 +67,8 @@ class Tree {
     }
     if (which === 3 && child !== undefined)
       this.say(cell.id, 'fence', child.id, String(this.lineage.folded[child.id] ?? 0));
+    if (which === 5 && cell.id === this.lineage.mint)
+      this.say(cell.id, 'grant', String(this.lineage.maxCells + 1 + (share % 3)));
     if (which === 4 && children.length === 0 && cell.attempts.length === 0 && cell.functions.length === 0) {
       this.say(cell.id, 'wilt');
       this.say(cell.id, 'farewell');
@@ -75,10 +77,10 @@ class Tree {
   }
 }
 
-test('over random trees of divisions, deaths and failed births the sum never passes maxCells', {
+test('over random trees of divisions, deaths, failed births and raised limits the sum never passes maxCells', {
   timeout: 60_000,
 }, () => {
-  const move = fc.tuple(fc.constantFrom(0, 0, 0, 1, 2, 2, 2, 3, 4), fc.nat(50), fc.nat(20));
+  const move = fc.tuple(fc.constantFrom(0, 0, 0, 1, 2, 2, 2, 3, 4, 5), fc.nat(50), fc.nat(20));
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 40 }), fc.array(move, { maxLength: 150 }), (maxCells, moves) => {
       const tree = new Tree();
@@ -94,7 +96,7 @@ test('over random trees of divisions, deaths and failed births the sum never pas
         const cells = Object.values(tree.lineage.cells);
         const machines =
           cells.filter((cell) => cell.state !== 'gone').length + cells.flatMap((cell) => cell.attempts).length;
-        expect(machines).toBeLessThanOrEqual(maxCells);
+        expect(machines).toBeLessThanOrEqual(tree.lineage.maxCells);
       }
       expect(tree.lineage.quarantined).toEqual({});
       expect(fold(tree.feeds, SEEDER)).toEqual(tree.lineage);

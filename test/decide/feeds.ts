@@ -5,10 +5,10 @@
  *   S genesis 4 web,db     S reserve a     S birth A 3     A born S     S give web A     A return web S
  *   A drop web   A entrust a.body S   S weaned A   A wilt   A farewell   S bury A   S fence A 2   S order A
  *   A freeze @12   A thaw   S abandon a   S endow A 2   A endowed 2   A lack
- *   A vote P yes   A took P no   A begin mail   A end mail
+ *   A grant 6 9 (of 9 that were signed for)     A vote P yes   A took P no   A begin mail   A end mail
  */
 import type { Feeds } from '../../src/decide/lineage.ts';
-import type { Birth, CellId, Deed, Entry } from '../../src/model.ts';
+import type { Birth, CellId, Deed, Entry, Proposal } from '../../src/model.ts';
 
 export const SEEDER = 'S';
 
@@ -72,12 +72,20 @@ export function deed(author: CellId, kind: string, one = '', two = ''): Deed {
     case 'begin':
     case 'end':
       return { kind, function: one };
+    case 'grant':
+      return { kind, cells: Number(one), proposals: [allowing(Number(two || one))] };
     case 'freeze':
     case 'thaw':
       return { kind, why: 'because' };
     default:
       throw new Error(`no deed ${kind}`);
   }
+}
+
+/** A proposal that allows so many cells, signed by the seeder. */
+export function allowing(maxCells: number, more: Partial<Proposal> = {}): Proposal {
+  const open = { v: 1, organism: 'o', parent: null, genome: 'g', at: 0, why: '', author: 'k', sig: '' } as const;
+  return { ...open, raises: ['maxCells'], maxCells, ...more };
 }
 
 /** Lines to feeds. `at` counts up from line to line; `@n` at the end of a line says it. */

@@ -320,6 +320,11 @@ describe('the same feeds give the same lineage, however they arrive', () => {
         fc.constant('endowed'),
         number.map((one) => `${Number(one) + 1}`),
       ),
+      fc.tuple(
+        fc.constant('grant'),
+        number.map((one) => `${Number(one) + 4}`),
+        number.map((one) => `${Number(one) + 5}`),
+      ),
       fc.tuple(fc.constantFrom('wilt', 'farewell', 'freeze', 'thaw', 'lack')),
     );
     const feed = (author: string) =>

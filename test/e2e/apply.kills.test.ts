@@ -100,6 +100,19 @@ test.each([
   expect(programs()).toBe(second ? 2 : 1);
 });
 
+test('killed when it had said that there may be more cells, it counts them once', { timeout: TIMEOUT }, async () => {
+  const before = (await garden.status()).cells[0]?.budget ?? 0;
+  const file = join(garden.folder, 'genome.yaml');
+  writeFileSync(file, readFileSync(file, 'utf8').replace('maxCells: 2', 'maxCells: 5'));
+  const said = await garden.cell('propose', '--raise-limits');
+  expect(said.code, said.stderr).toBe(0);
+  await struck('kill-after:grant');
+  await settled('current');
+  expect(await tick()).toBe(0);
+  expect((await garden.status()).cells[0]?.budget).toBe(before + 3);
+  original = original.replace('maxCells: 2', 'maxCells: 5');
+});
+
 test.each(['after:fail', 'after:back', 'in:place', 'after:turn'])(
   'killed %s while it is taken back, it goes on',
   { timeout: TIMEOUT },

@@ -5,8 +5,9 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { genomeHash } from '../../genome/bundle.ts';
 import { generateHostKey, identityFrom } from '../../src/effects/keys.ts';
 import { writeProposal } from '../../src/memory/genome.ts';
-import { makeProposal, proposalId, proposalRef } from '../../src/memory/proposals.ts';
+import { makeProposal, proposalRef } from '../../src/memory/proposals.ts';
 import { updateRefs } from '../../src/memory/repo.ts';
+import { proposalId } from '../../src/memory/signed.ts';
 import type { Proposal } from '../../src/model.ts';
 import { converge, type Member, organism, sync } from './support.ts';
 

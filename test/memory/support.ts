@@ -58,7 +58,7 @@ export function member(home: string, seeder?: string): Member {
   return { home, identity, memory, say };
 }
 
-function genesis({ identity }: Member, maxCells: number, genome: string): Deed {
+function genesis({ identity }: Member, maxCells: number, genome: string, authorities: readonly string[]): Deed {
   return {
     kind: 'genesis',
     organism: ORGANISM,
@@ -67,6 +67,7 @@ function genesis({ identity }: Member, maxCells: number, genome: string): Deed {
     functions: ['web'],
     key: identity.publicKey,
     recipient: 'age1seeder',
+    authorities,
   };
 }
 
@@ -96,10 +97,10 @@ async function bear(parent: Member, child: Member, budget: number): Promise<void
 }
 
 /** A seeder, a first cell, and children of the first cell: `count` cells, none of which has synced. */
-export async function organism(count: number, genome = GENOME): Promise<Organism> {
+export async function organism(count: number, genome = GENOME, authorities: readonly string[] = []): Promise<Organism> {
   const folder = tempDir();
   const seeder = member(join(folder, 'seeder'));
-  await seeder.say(genesis(seeder, Math.max(1, count * 2), genome));
+  await seeder.say(genesis(seeder, Math.max(1, count * 2), genome, authorities));
   await seeder.memory.commitGenome(genomeOf(genome));
   const cells = Array.from({ length: count }, (_, index) => member(join(folder, `cell${index}`), seeder.identity.id));
   const [first, ...rest] = cells;
