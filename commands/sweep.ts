@@ -1,8 +1,9 @@
 import { Flags } from '@oclif/core';
 import { CellCommand } from '../src/command.ts';
+import { knownBirths } from '../src/decide/lineage.ts';
 import { credentialsOf, genomeOf, lineageOf } from '../src/here.ts';
 import { observe } from '../src/observe.ts';
-import { knownBirths, removeStrays, strays, unasked } from '../src/sweep.ts';
+import { removeStrays, strays, unasked } from '../src/sweep.ts';
 import { confirmed } from '../src/terminal.ts';
 
 export default class Sweep extends CellCommand {

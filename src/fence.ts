@@ -3,12 +3,12 @@
  * only then its budget and functions are ours.
  */
 import type { Genome } from '../genome/schema.ts';
+import { knownBirths } from './decide/lineage.ts';
 import { letIn } from './doors.ts';
 import { type Here, lineageOf, say } from './here.ts';
 import type { Cell, FunctionName } from './model.ts';
 import { salvage } from './receive.ts';
 import { mayComeLate, seekBirth, seekOf } from './seek.ts';
-import { knownBirths } from './sweep.ts';
 import { tend } from './tend.ts';
 import { expected } from './traffic.ts';
 import { unmake, unmakeUnknown, unspeak } from './unmake.ts';

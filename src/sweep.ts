@@ -5,7 +5,6 @@ import { dnsProvider } from '../stacks/records/index.ts';
 import { dnsOf } from './decide/dns.ts';
 import { mintedFor } from './endow.ts';
 import type { Credentials } from './here.ts';
-import type { Lineage } from './model.ts';
 
 export interface Stray {
   readonly kind: 'machine' | 'record' | 'credential';
@@ -18,13 +17,6 @@ export interface Stray {
   readonly birth: string;
   /** An address, a record set or what a credential is for, for people. */
   readonly what: string;
-}
-
-/** Births whose machines and records are meant to be there: cells that are not gone, and attempts under way. */
-export function knownBirths(lineage: Lineage): ReadonlySet<string> {
-  const cells = Object.values(lineage.cells).filter((cell) => cell.state !== 'gone');
-  const attempts = [...lineage.seederAttempts, ...Object.values(lineage.cells).flatMap((cell) => cell.attempts)];
-  return new Set([...cells.map((cell) => cell.birth), ...attempts]);
 }
 
 /** Everything that carries the organism's tags but belongs to none of `known`. */

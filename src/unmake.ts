@@ -6,12 +6,12 @@ import { stackName } from '../stacks/names.ts';
 import { dnsProvider } from '../stacks/records/index.ts';
 import type { EngineName } from '../stacks/stack.ts';
 import { dnsOf } from './decide/dns.ts';
+import { knownBirths } from './decide/lineage.ts';
 import { unmint } from './endowments.ts';
 import { CellError } from './errors.ts';
 import { credentialsOf, engineOf, type Here, hasStack, lineageOf } from './here.ts';
 import { mended } from './mended.ts';
 import type { BirthId, Cell } from './model.ts';
-import { knownBirths } from './sweep.ts';
 
 /**
  * Destroys the machine of a birth, and takes its credentials back. Gone already is fine; when this returns, nothing of it

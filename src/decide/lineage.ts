@@ -162,3 +162,10 @@ function force(draft: Draft): boolean {
   }
   return false;
 }
+
+/** Births whose machines and records are meant to be there: cells that are not gone, and attempts under way. */
+export function knownBirths(lineage: Lineage): ReadonlySet<string> {
+  const cells = Object.values(lineage.cells).filter((cell) => cell.state !== 'gone');
+  const attempts = [...lineage.seederAttempts, ...Object.values(lineage.cells).flatMap((cell) => cell.attempts)];
+  return new Set([...cells.map((cell) => cell.birth), ...attempts]);
+}

@@ -5,10 +5,11 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { knownBirths } from '../../src/decide/lineage.ts';
 import { credentialsOf, genomeOf } from '../../src/here.ts';
 import type { BirthId, Cell, Lineage } from '../../src/model.ts';
 import type { Mitosis } from '../../src/saga.ts';
-import { knownBirths, strays } from '../../src/sweep.ts';
+import { strays } from '../../src/sweep.ts';
 import { expectNothingLeft, expectTidy, livingOf, orderAway, settled } from './drill.ts';
 import type { Organism } from './organism.ts';
 
