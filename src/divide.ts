@@ -17,7 +17,7 @@ import type { Genome } from '../genome/schema.ts';
 import { beatOf, keepBeat } from './beat.ts';
 import { decide, decideNow } from './decide/decide.ts';
 import { tendCredentials } from './endowments.ts';
-import { explain } from './errors.ts';
+import { advise, explain } from './errors.ts';
 import { express } from './express.ts';
 import { genomeOf, type Here, lineageOf } from './here.ts';
 import { leaveMetrics } from './leave.ts';
@@ -116,7 +116,7 @@ async function act(
       // Whoever took over goes on with it, and says so.
       if (options.renew?.() === false) throw error;
       // The next tick decides it again; this one must still say that the cell lives, and what is in its way.
-      const why = `${action.kind} failed: ${explain(error)}`;
+      const why = `${action.kind} failed: ${advise(error)}`;
       troubles.push(why);
       return wrong(why);
     });

@@ -16,7 +16,7 @@ import { ownAddresses } from './effects/addresses.ts';
 import { unseal } from './effects/age.ts';
 import { encrypt } from './effects/vault.ts';
 import { endOf, endow, mintsFor, revoke, sharedDigest, type Taker } from './endow.ts';
-import { CellError, explain } from './errors.ts';
+import { advise, CellError, explain } from './errors.ts';
 import { changeGrants, grantsOf, noteGrant, noteRefusal } from './grants.ts';
 import { type Credentials, credentialsOf, type Here, keepCredentials, lineageOf, ownKeys, say } from './here.ts';
 import type { BirthId, Cell, CellId, Lineage } from './model.ts';
@@ -80,7 +80,7 @@ export async function tendCredentials(
       here.log(`credentials: ${errand.kind}: ${errand.why}`, 'notice');
     } catch (error) {
       await noteRefusal(here, error);
-      troubles.push(`credentials: ${errand.kind} failed (${errand.why}): ${explain(error)}`);
+      troubles.push(`credentials: ${errand.kind} failed (${errand.why}): ${advise(error)}`);
     }
   }
   for (const trouble of troubles) here.log(trouble, 'warning');

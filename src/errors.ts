@@ -60,6 +60,15 @@ export function explain(thrown: unknown): string {
   return why === undefined ? messageOf(thrown) : `${messageOf(thrown)}: ${why}`;
 }
 
+/**
+ * The same, and what to do about it where a provider said no: for people who read `cell status`, where no command stands
+ * behind the line that they could run again.
+ */
+export function advise(thrown: unknown): string {
+  const suggestion = thrown instanceof CellError && thrown.code === 'PROVIDER_REFUSED' ? thrown.suggestion : undefined;
+  return suggestion === undefined ? explain(thrown) : `${explain(thrown).replace(/\.$/, '')}. ${suggestion}`;
+}
+
 /** The message of anything thrown, for logs and reasons. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);

@@ -3,7 +3,7 @@ import type { Genome } from '../genome/schema.ts';
 import { whereAbouts } from './decide/where.ts';
 import { letIn } from './doors.ts';
 import { writeIfChanged } from './effects/files.ts';
-import { explain } from './errors.ts';
+import { advise } from './errors.ts';
 import { type Here, lineageOf } from './here.ts';
 import type { Lineage } from './model.ts';
 import { tendLinks } from './neighbours.ts';
@@ -29,7 +29,7 @@ export async function express(here: Here, genome: Genome): Promise<readonly stri
     return [];
   } catch (error) {
     // The records stay as they are; the next tick says them again.
-    const why = `records not changed: ${explain(error)}`;
+    const why = `records not changed: ${advise(error)}`;
     here.log(why, 'warning');
     return [why];
   }

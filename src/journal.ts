@@ -8,7 +8,7 @@
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeAtomic } from './effects/files.ts';
-import { explain } from './errors.ts';
+import { advise } from './errors.ts';
 import { STEP_RETRY_CAP_MS, STEP_RETRY_MS } from './limits.ts';
 import type { OpenSaga } from './model.ts';
 
@@ -115,7 +115,7 @@ export async function run<S extends Saga>(saga: S, steps: Steps<S>, context: Run
       if (typeof asked === 'object') ({ goOnAt: pause, again = false } = asked);
     } catch (error) {
       saga.failures += 1;
-      saga.lastFailure = explain(error);
+      saga.lastFailure = advise(error);
       saga.due = context.now() + Math.min(STEP_RETRY_CAP_MS, STEP_RETRY_MS * 2 ** (saga.failures - 1));
       await context.journal.save(saga);
       return { kind: 'failed', step: name, failures: saga.failures, error };

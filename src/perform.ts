@@ -11,7 +11,7 @@ import { noteGiven, noteRefused } from './decide/placement.ts';
 import { letIn } from './doors.ts';
 import { writeAtomic } from './effects/files.ts';
 import { runThrottle } from './effects/hooks.ts';
-import { CellError, explain } from './errors.ts';
+import { advise, CellError, explain } from './errors.ts';
 import { fence, reclaim } from './fence.ts';
 import { noteRefusal } from './grants.ts';
 import { type Here, lineageOf, say } from './here.ts';
@@ -187,7 +187,7 @@ async function goOn(here: Here, genome: Genome, saga: Saga, options: PerformOpti
     const enough = outcome.kind === 'failed' && (outcome.failures >= STEP_ATTEMPTS || final);
     if (enough && division.step !== 'takeBack') {
       if (canTakeBack(division, await lineageOf(here))) {
-        const takenBack = refusal === null ? explain(outcome.error) : `${division.cloud} refused: ${refusal.why}`;
+        const takenBack = refusal === null ? advise(outcome.error) : `${division.cloud} refused: ${refusal.why}`;
         Object.assign(division, { step: 'takeBack', due: 0, failures: 0, takenBack, refusal: refusal?.why ?? null });
         await here.journal.save(division);
         const back = await run(division, takingBack(parent), context);
@@ -221,7 +221,7 @@ async function stemmed(here: Here, genome: Genome, stem: Stem, parent: Parent, c
   if ((outcome.failures < STEP_ATTEMPTS && !final) || stem.step === 'takeBack') return told(stem, outcome);
   if (refusal !== null) await noteTick(here, (tick) => noteRefused(tick, stem.cloud, refusal.why, here.clock()));
   // A machine that did not come up counts as a failed birth; one that died later does not.
-  else if (outcome.step !== 'keep') await noteFailure(here, genome, explain(outcome.error));
+  else if (outcome.step !== 'keep') await noteFailure(here, genome, advise(outcome.error));
   const ended = await ending(here, stem, explain(outcome.error));
   const back = await run(ended, stemBack(parent), context);
   return back.kind === 'done'

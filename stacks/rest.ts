@@ -113,7 +113,7 @@ function read(
     return { status, body: JSON.parse(text) as Json, headers };
   } catch (cause) {
     throw new CellError('PROVIDER_REFUSED', `${options.provider} answered what is no JSON`, {
-      why: `${method} ${path} gave ${status} and ${text.length} characters of something else`,
+      why: `${method} ${bare(path)} gave ${status} and ${text.length} characters of something else`,
       suggestion: 'A proxy may stand between, or the API is in trouble; this is tried again by itself.',
       fields: { provider: options.provider, status, method, path },
       cause,
@@ -124,7 +124,7 @@ function read(
 function silent({ provider, token }: RestOptions, method: Method, path: string, broken: unknown): CellError {
   const cause = broken instanceof Error && broken.cause !== undefined ? broken.cause : broken;
   return new CellError('PROVIDER_REFUSED', `${provider} does not answer`, {
-    why: redact(`${method} ${path}: ${messageOf(cause)}`, [token]),
+    why: redact(`${method} ${bare(path)}: ${messageOf(cause)}`, [token]),
     suggestion: 'Look at its status page and at the network from here; this is tried again by itself.',
     fields: { provider, status: 0, method, path },
   });
@@ -140,7 +140,7 @@ function refused(
   const fields = { provider, status, method, path };
   if (status === 401) return refusedCredential(provider, said, fields);
   if (status === 403) {
-    return new CellError('PROVIDER_REFUSED', `${provider} does not let this credential do ${method} ${path}`, {
+    return new CellError('PROVIDER_REFUSED', `${provider} does not let this credential do ${method} ${bare(path)}`, {
       why: said,
       suggestion: 'Its scopes do not reach so far: `cell doctor` says which it has and which it needs.',
       fields,
@@ -148,17 +148,20 @@ function refused(
   }
   if (status === 429) {
     return new CellError('PROVIDER_REFUSED', `${provider} has had too many requests`, {
-      why: `${said}; it asks to wait ${headers.get('retry-after') ?? 'for some'} seconds`,
+      why: `${said.replace(/\.$/, '')} (it asks to wait ${headers.get('retry-after') ?? 'some'} s)`,
       suggestion: 'This is tried again by itself.',
       fields,
     });
   }
-  return new CellError('PROVIDER_REFUSED', `${provider} refused ${method} ${path}`, {
+  return new CellError('PROVIDER_REFUSED', `${provider} refused ${method} ${bare(path)}`, {
     why: `${status}: ${said}`,
     ...(status >= 500 ? { suggestion: 'It is in trouble itself; this is tried again by itself.' } : {}),
     fields,
   });
 }
+
+/** What was asked for, as people read it: pages and filters are none of it. */
+const bare = (path: string) => path.split('?')[0] ?? path;
 
 /** What a credential that was revoked or ran out looks like, whichever provider says so. */
 export function refusedCredential(

@@ -2,7 +2,7 @@
 import { compile } from '../../genome/compile.ts';
 import type { Portable } from '../../stacks/engines/engine.ts';
 import { computeProvider } from '../../stacks/machines/index.ts';
-import { isFinal, refusalOf } from '../../stacks/refusals.ts';
+import { inWords, isNothing, refusalOf } from '../../stacks/refusals.ts';
 import type { StackPlan } from '../../stacks/stack.ts';
 import { CellError } from '../errors.ts';
 import { mended } from '../mended.ts';
@@ -54,7 +54,7 @@ export async function makeBody(parent: Parent, saga: Mitosis | Stem): Promise<vo
       saga.reach = await makeOnce({ provider, lost: provider.lost, engine, plan, credential, make }, parent, saga);
     } catch (error) {
       saga.mayCome = saga.mayCome === true || !madeNothing(error);
-      throw error;
+      throw inWords(error, gene.provider, saga.cloud);
     }
     return;
   }
@@ -63,11 +63,11 @@ export async function makeBody(parent: Parent, saga: Mitosis | Stem): Promise<vo
   saga.ownHostKey = provider.hostKey?.(outputs) ?? null;
 }
 
-/** Whether it is certain from an error that nothing was made: asked again, it would be said again. */
+/** Whether it is certain from an error that nothing was made. */
 function madeNothing(error: unknown): boolean {
   if (error instanceof CellError && error.code === 'ENGINE_MISSING') return true;
   const refusal = refusalOf(error);
-  return refusal !== null && isFinal(refusal);
+  return refusal !== null && isNothing(refusal);
 }
 
 /**

@@ -51,7 +51,7 @@ export async function removeInstance(id: string, credential: Json, patience: Pat
   if (instance === undefined) return;
   await ec2(credential, 'TerminateInstances', { 'InstanceId.1': id }, NO_INSTANCE, patience);
   const isOver = async () => ((await look())?.instanceState?.name ?? 'terminated') === 'terminated';
-  await untilGone(`Instance ${id}`, isOver, patience);
+  await untilGone(`AWS's instance ${id}`, isOver, patience);
   const birth = tagOf(instance, BIRTH_TAG);
   if (birth !== null) await removeGroups(birth, credential, patience);
 }
@@ -73,7 +73,7 @@ async function removeGroups(birth: string, credential: Json, patience: Patience)
     }
     return groups.length === 0;
   };
-  await untilGone(`The security group of ${birth}`, isGone, patience);
+  await untilGone(`AWS's security group of ${birth}`, isGone, patience);
 }
 
 function machineOf(instance: Instance): TaggedMachine {

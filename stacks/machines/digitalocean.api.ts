@@ -55,7 +55,11 @@ export async function removeDroplet(id: string, credential: Json, patience: Pati
   if (status === 404) return;
   const { name, tags = [] } = (body as unknown as { droplet: Droplet }).droplet;
   await api.ask('DELETE', path, undefined, [404]);
-  await untilGone(`Droplet ${id}`, async () => (await api.ask('GET', path, undefined, [404])).status === 404, patience);
+  await untilGone(
+    `${NAME}'s droplet ${id}`,
+    async () => (await api.ask('GET', path, undefined, [404])).status === 404,
+    patience,
+  );
   const birth = birthAmong(tags, name);
   if (birth !== null) await clearNamed(api, name, birth);
 }

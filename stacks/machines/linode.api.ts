@@ -51,7 +51,11 @@ export async function removeInstance(id: string, credential: Json, patience: Pat
   if (status === 404) return;
   const { label, tags = [] } = body as unknown as Instance;
   await api.ask('DELETE', path, undefined, [404]);
-  await untilGone(`Linode ${id}`, async () => (await api.ask('GET', path, undefined, [404])).status === 404, patience);
+  await untilGone(
+    `Linode's instance ${id}`,
+    async () => (await api.ask('GET', path, undefined, [404])).status === 404,
+    patience,
+  );
   const birth = birthAmong(tags, label);
   if (birth !== null) await clearBirth(api, birth);
 }

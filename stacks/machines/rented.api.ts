@@ -1,13 +1,12 @@
 /** What calls to the APIs of clouds have in common: waiting until something is gone. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CellError } from '../../src/errors.ts';
+import { GONE_TIMEOUT_MS } from '../../src/limits.ts';
 
 export interface Patience {
   readonly pause?: (ms: number) => Promise<unknown>;
 }
 
-/** Clouds take a minute to end a machine that runs. */
-const GONE_WITHIN_MS = 180_000;
 const GONE_POLL_MS = 2_000;
 
 /**
@@ -19,12 +18,12 @@ export async function untilGone(
   isGone: () => Promise<boolean>,
   { pause = sleep }: Patience = {},
 ): Promise<void> {
-  for (let waited = 0; waited <= GONE_WITHIN_MS; waited += GONE_POLL_MS) {
+  for (let waited = 0; waited <= GONE_TIMEOUT_MS; waited += GONE_POLL_MS) {
     if (await isGone()) return;
     await pause(GONE_POLL_MS);
   }
   throw new CellError('PROVIDER_REFUSED', `${what} was asked to go and is there still`, {
-    why: `its provider shows it ${GONE_WITHIN_MS / 1000} s later`,
-    suggestion: 'This is tried again by itself; if it stays, look at the provider for what holds it.',
+    why: `its provider shows it ${GONE_TIMEOUT_MS / 1000} s later`,
+    suggestion: 'This is tried again by itself. If it stays, look there for what holds it.',
   });
 }

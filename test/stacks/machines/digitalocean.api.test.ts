@@ -173,7 +173,10 @@ test('that stay are not said to be gone', async () => {
   firewalls = [{ id: 'f2', name: 'garden-b2', tags: [] }];
   lingers = 1_000_000;
   const error = await failure(removeDroplet('3', credential(), patience));
-  expect(error).toMatchObject({ code: 'PROVIDER_REFUSED', message: 'Droplet 3 was asked to go and is there still' });
+  expect(error).toMatchObject({
+    code: 'PROVIDER_REFUSED',
+    message: "DigitalOcean's droplet 3 was asked to go and is there still",
+  });
   expect(firewalls).toHaveLength(1);
 });
 
