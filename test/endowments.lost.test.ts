@@ -127,7 +127,8 @@ describe('a credential that ends in the middle of a division', () => {
     const outcome = await forward();
     expect(outcome).toMatchObject({ kind: 'failed', step: 'endow' });
     expect(saga.lastFailure).toBe(
-      'Linode does not take this credential: it was revoked, has run out, or never was one (Invalid Token)',
+      'Linode does not take this credential: it was revoked, has run out, or never was one (Invalid Token). ' +
+        'A cell gets another from its parent; where there is none, run `cell seed` again with a good one.',
     );
     expect(JSON.stringify(saga)).not.toContain(dns);
     expect(await back()).toEqual({ kind: 'done' });
