@@ -12,6 +12,7 @@ import type { RunContext } from './journal.ts';
 import type { Step } from './line.ts';
 import type { FunctionName } from './model.ts';
 import { keepRenewal, type Renewal, renewalOf, type Turning } from './renewal.ts';
+import { returnSecrets, takeSecrets } from './sealed.ts';
 
 /** What is to be done here to go from the genome that runs (undefined: not here any more) to another. Nothing is changed. */
 export async function planTurn(
@@ -61,12 +62,12 @@ async function parsed(files: readonly GenomeFile[]): Promise<Genome> {
 
 /** What a running program is made of. Bounds, hooks and names are read anew in each tick, and need no start. */
 function programOf(gene: FunctionGene, files: readonly GenomeFile[]): string {
-  const { run, image, packages, limits, sandbox, env, port, health, source } = gene;
+  const { run, image, packages, limits, sandbox, env, secrets, port, health, source } = gene;
   const folder = source?.replace(/^\.\//, '').replace(/\/+$/, '');
   const carried = files
     .filter(({ path }) => folder !== undefined && (folder === '.' || path.startsWith(`${folder}/`)))
     .map(({ path, mode, content }) => [path, mode, createHash('sha256').update(content).digest('hex')]);
-  return JSON.stringify([run, image, packages, limits, sandbox, env, port, health?.within, source, carried]);
+  return JSON.stringify([run, image, packages, limits, sandbox, env, secrets, port, health?.within, source, carried]);
 }
 
 /** For drills: told of each thing that was done, before and after it is written down. */
@@ -83,6 +84,8 @@ export async function converge(here: Here, renewal: Renewal, faults: Faults = {}
   };
   const { to, placed, changed, fresh, gone, back } = now.turning as Turning;
   if (!placed) {
+    if (back === null) await takeSecrets(here, to, fresh);
+    else await returnSecrets(here, now.runs);
     await takeGenome(here, to);
     await note('place', { placed: true }, { runs: to.proposal });
   }

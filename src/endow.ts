@@ -137,6 +137,13 @@ export function endOf({ minted = {} }: Pick<Credentials, 'minted'>): number | nu
   return ends.length === 0 ? null : Math.min(...ends);
 }
 
+/** What this home has a credential for that a portion needs. */
+export function purposesFor(genome: Genome, credentials: Credentials, portion: Portion): readonly string[] {
+  const need = needOf(genome, portion);
+  const needed = placesOf(genome, credentials).filter((place) => isNeeded(need, place));
+  return needed.map(purposeOf).sort();
+}
+
 /** A digest of what a portion gets as it is: another when the seeder's own is another. Empty where it gets none. */
 export function sharedDigest(genome: Genome, credentials: Credentials, portion: Portion): string {
   const need = needOf(genome, portion);

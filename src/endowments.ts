@@ -15,7 +15,7 @@ import { type Errand, endowmentOf, errands, forChild, type Grant, isRefused, typ
 import { ownAddresses } from './effects/addresses.ts';
 import { unseal } from './effects/age.ts';
 import { encrypt } from './effects/vault.ts';
-import { endOf, endow, mintsFor, revoke, sharedDigest, type Taker } from './endow.ts';
+import { endOf, endow, mintsFor, purposesFor, revoke, sharedDigest, type Taker } from './endow.ts';
 import { advise, CellError, explain } from './errors.ts';
 import { changeGrants, grantsOf, noteGrant, noteRefusal } from './grants.ts';
 import { type Credentials, credentialsOf, type Here, keepCredentials, lineageOf, ownKeys, say } from './here.ts';
@@ -55,6 +55,7 @@ function grantOf(
     retired: before?.retired ?? (taker.generation === 1 ? 1 : 0),
     sources: taker.sources,
     shared: sharedDigest(genome, own, taker.portion),
+    purposes: purposesFor(genome, own, taker.portion),
   };
 }
 
@@ -107,6 +108,7 @@ async function keysOf(here: Here, genome: Genome, lineage: Lineage): Promise<Key
     refused,
     mints: (child) => mintsFor(genome, portionOf(lineage, child.id)),
     shared: (child) => sharedDigest(genome, credentials, portionOf(lineage, child.id)),
+    purposes: (child) => purposesFor(genome, credentials, portionOf(lineage, child.id)),
   };
 }
 

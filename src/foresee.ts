@@ -3,8 +3,9 @@ import { genomeFiles } from '../genome/bundle.ts';
 import { inspectGenome } from '../genome/read.ts';
 import type { Genome } from '../genome/schema.ts';
 import { type Carried, turnOf } from './converge.ts';
+import { dnsOf } from './decide/dns.ts';
 import { roomIn } from './decide/grant.ts';
-import { electors, isComplete, objections, raised, toSign } from './decide/renewal.ts';
+import { electors, isComplete, newSecrets, objections, raised, toSign } from './decide/renewal.ts';
 import { genomeOf, type Here, lineageOf } from './here.ts';
 import { lineOf, proposalsOf } from './line.ts';
 import type { Lineage } from './model.ts';
@@ -88,17 +89,26 @@ export function boundWarnings(
   return found;
 }
 
+const SEED_AGAIN = 'once it is applied, run `cell seed` beside it where the organism was seeded, which brings it';
+
 /** Pure: what the cells would refuse, and what does not follow by itself. */
 export function warningsOf(before: Genome, after: Genome): readonly string[] {
-  const found = objections(before, after, toSign(before, after, true)).map((why) => `the cells refuse it: ${why}`);
+  const asked = newSecrets(before, after);
+  const signed = { ...toSign(before, after, true), ...(asked.length > 0 ? { sealed: '' } : {}) };
+  const found = objections(before, after, signed).map((why) => `the cells refuse it: ${why}`);
+  for (const { function: name, variable, source } of asked)
+    found.push(`${name} asks for the secret ${variable} from ${source}: apply it where that can be had`);
   for (const limit of raised(before, after)) found.push(`body.${limit} is raised: apply it with --raise-limits`);
   for (const [name, cloud] of Object.entries(after.clouds)) {
     const old = before.clouds[name];
     if (old === undefined && 'credentials' in cloud && cloud.credentials !== undefined)
-      found.push(`clouds.${name} is new: no cell has a credential for it, and none makes a machine there`);
+      found.push(`clouds.${name} is new, and no cell makes a machine there until it has a credential: ${SEED_AGAIN}`);
     if (old !== undefined && JSON.stringify(old) !== JSON.stringify(cloud))
       found.push(`clouds.${name} changes for machines to come; those that live stay as they are`);
   }
+  const [had, has] = [dnsOf(before), dnsOf(after)];
+  for (const { name } of has.filter(({ name, gene }) => 'credentials' in gene && !had.some((one) => one.name === name)))
+    found.push(`the DNS provider ${name} is new, and no cell speaks there until it has a credential: ${SEED_AGAIN}`);
   for (const [name, { data }] of Object.entries(before.functions)) {
     if (after.functions[name] === undefined && data.length > 0)
       found.push(`${name} goes, and its data with it: ${data.join(', ')}`);
@@ -107,7 +117,9 @@ export function warningsOf(before: Genome, after: Genome): readonly string[] {
     const had = before.functions[name];
     const more = packages.filter((one) => had?.packages.includes(one) !== true);
     if (more.length > 0)
-      found.push(`${name} needs ${more.join(', ')}, which no tick installs: have it on the machines first`);
+      found.push(
+        `${name} needs ${more.join(', ')}: machines to come get it, cells that live say no until it is installed there`,
+      );
     if (image !== undefined && Object.values(before.functions).every((one) => one.image === undefined))
       found.push(`${name} is the first image: podman has to be on the machines`);
   }

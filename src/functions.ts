@@ -41,7 +41,8 @@ export async function install(here: Here, name: FunctionName): Promise<void> {
     port,
     organism: lineage.organism,
     cell: lineage.cells[here.identity.id]?.name ?? here.identity.id,
-    env: secrets[name] ?? {},
+    // What an earlier genome asked for is not handed on.
+    env: Object.fromEntries(Object.entries(secrets[name] ?? {}).filter(([key]) => Object.hasOwn(gene.secrets, key))),
   });
 }
 

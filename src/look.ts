@@ -3,7 +3,7 @@ import type { Genome } from '../genome/schema.ts';
 import { computeProvider } from '../stacks/machines/index.ts';
 import { bakeable } from './bake.ts';
 import type { Beat } from './beat.ts';
-import { closedBy } from './decide/rotation.ts';
+import { closedBy, closedFor } from './decide/rotation.ts';
 import { CellError } from './errors.ts';
 import { credentialsOf, type Here, lineageOf, ownKeys } from './here.ts';
 import type { Saga } from './journal.ts';
@@ -20,6 +20,7 @@ export async function look(here: Here, genome: Genome, sensed: Sensed, beat: Bea
       suggestion: 'Ticks run on cells. From here: cell status, cell sync, cell ssh.',
     });
   }
+  const credentials = await credentialsOf(here);
   const monthlyCents: Record<string, number> = {};
   const places: Record<string, Place> = {};
   for (const [name, gene] of Object.entries(genome.clouds)) {
@@ -36,7 +37,7 @@ export async function look(here: Here, genome: Genome, sensed: Sensed, beat: Bea
     senses: sensed.senses,
     memory: beat.tick,
     sagas: (await here.journal.open()).map(openSaga),
-    closed: closedBy(ownKeys(await credentialsOf(here)), here.clock()),
+    closed: { ...closedFor(genome.clouds, credentials.compute), ...closedBy(ownKeys(credentials), here.clock()) },
     bakeable: await bakeable(here, genome, lineage),
     monthlyCents,
     places,

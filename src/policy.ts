@@ -4,19 +4,31 @@ import { join } from 'node:path';
 import { compile } from '../genome/compile.ts';
 import { readGenome } from '../genome/read.ts';
 import type { Genome } from '../genome/schema.ts';
-import { objections, unsigned } from './decide/renewal.ts';
+import { newPackages, objections, unsigned } from './decide/renewal.ts';
+import { notInstalled } from './effects/installed.ts';
 import { explain } from './errors.ts';
 import { type Here, lineageOf } from './here.ts';
 import { checkoutGenome } from './memory/genome.ts';
 import type { Proposed } from './model.ts';
+import { unsealSecrets } from './sealed.ts';
 
 /** Why not; nothing: yes. Never throws for what is wrong with the genome. */
-export function opinionOf(here: Here, before: Genome, proposal: Proposed): Promise<readonly string[]> {
+export async function opinionOf(here: Here, before: Genome, proposal: Proposed): Promise<readonly string[]> {
+  try {
+    // Whoever cannot open them may be the one that has to.
+    await unsealSecrets(here, proposal);
+  } catch (error) {
+    return [explain(error).split('\n')[0] ?? ''];
+  }
   return reading(here, proposal, async (genome) => {
     const found = objections(before, genome, proposal);
     if (found.length > 0) return found;
     const { cells, seeder } = await lineageOf(here);
     const self = cells[here.identity.id];
+    const asked = here.layout.system ? newPackages(before, genome, self?.functions ?? []) : [];
+    const missing = await notInstalled(asked);
+    if (missing.length > 0)
+      return [`it needs ${missing.join(', ')}, which this machine has not: install it here first`];
     const cloud = self?.cloud ?? Object.keys(genome.clouds)[0] ?? '';
     const functions = Object.keys(genome.functions);
     compile(genome, { birth: self?.birth ?? 'b0000000000', parent: self?.parent ?? seeder.id, cloud, functions });

@@ -1,8 +1,9 @@
 /** Proposing a genome: checked here as each cell will, signed with this home's key, and carried to a cell. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { genomeFiles, genomeHash } from '../genome/bundle.ts';
 import type { Genome } from '../genome/schema.ts';
 import { mayRaise } from './decide/grant.ts';
-import { failureOf, isComplete, objections, toSign } from './decide/renewal.ts';
+import { failureOf, isComplete, newSecrets, objections, toSign } from './decide/renewal.ts';
 import { CellError } from './errors.ts';
 import { genomeOf, type Here, lineageOf } from './here.ts';
 import { authorities, lineOf, proposalsOf, type Step } from './line.ts';
@@ -14,6 +15,7 @@ import { proposalId } from './memory/signed.ts';
 import { syncAll } from './memory/sync.ts';
 import type { Proposed } from './model.ts';
 import { follow } from './observe.ts';
+import { sealSecrets } from './sealed.ts';
 import { syncEverybody } from './sync.ts';
 
 export interface Wish {
@@ -84,7 +86,8 @@ export async function propose(here: Here, { genomeFile, genome, why, raise }: Wi
     });
   }
   const signed = toSign(current, genome, raise);
-  const [objection] = objections(current, genome, signed);
+  const asked = newSecrets(current, genome);
+  const [objection] = objections(current, genome, { ...signed, ...(asked.length > 0 ? { sealed: '' } : {}) });
   if (objection !== undefined) {
     throw new CellError('NOT_ALLOWED', 'The cells would refuse this genome', {
       why: objection,
@@ -102,19 +105,28 @@ export async function propose(here: Here, { genomeFile, genome, why, raise }: Wi
     });
   }
   const { organism } = here.memory;
-  const what = { organism, parent: tip.proposal, genome: hash, at: here.clock(), why, ...signed };
+  const sealed = asked.length === 0 ? null : await sealSecrets(asked, hash, lineage);
+  const what = { organism, parent: tip.proposal, genome: hash, at: here.clock(), why, ...signed, ...sealed?.signed };
   const proposal = makeProposal(here.identity, what);
-  const commit = await writeProposal(here.memory.dir, files, tip.commit, proposal);
+  const commit = await writeProposal(here.memory.dir, files, tip.commit, proposal, sealed?.bytes);
   const made = { ...proposal, id: proposalId(proposal), commit };
   await updateRefs(here.memory.dir, [{ ref: proposalRef(made.id), to: commit }]);
   keepDigest(here.memory);
   return { proposal: made, created: true, from: tip };
 }
 
+const CARRY_TRIES = 5;
+const CARRY_PAUSE_MS = 1_000;
+
 /** To every cell that answers. Gives why all of those refused it; null: at least one has it. */
 export async function carry(here: Here, id: string): Promise<string | null> {
   const cells = Object.values((await lineageOf(here)).cells).filter(({ state }) => state !== 'gone');
-  const results = await syncAll(cells, { home: here.home, identity: here.identity });
+  let results = await syncAll(cells, { home: here.home, identity: here.identity });
+  // They answered a moment ago: what is in the way now passes, and without this nobody would ever hear of it.
+  for (let tries = 1; tries < CARRY_TRIES && results.every(({ result }) => result === undefined); tries++) {
+    await sleep(CARRY_PAUSE_MS);
+    results = await syncAll(cells, { home: here.home, identity: here.identity });
+  }
   const reasons = results.flatMap(({ result }) =>
     result === undefined ? [] : [result.refusedByPeer[id]?.why ?? null],
   );

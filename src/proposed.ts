@@ -19,6 +19,8 @@ export interface Proposal {
   readonly maxCells?: number;
   /** Where it has other authorities than the genome that it changes: all of them, so that the lineage knows whose word counts. */
   readonly authorities?: readonly string[];
+  /** Where it asks for secrets that the cells have not: sha256 (hex) of those, sealed to them, which its commit carries. */
+  readonly sealed?: string;
   /** A line as in authorized_keys, without comment. */
   readonly author: string;
   /** Ed25519 over the canonical bytes without `sig`, base64. */

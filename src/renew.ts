@@ -19,6 +19,7 @@ import type { PerformOptions } from './perform.ts';
 import { breachesOf, opinionOf } from './policy.ts';
 import { pulsesOf } from './pulse.ts';
 import { keepRenewal, keyOf, type Renewal, renewalOf } from './renewal.ts';
+import { returnSecrets } from './sealed.ts';
 
 export interface Renewed {
   /** The genome that runs here now. */
@@ -142,7 +143,8 @@ async function step(moment: Moment, faults: Faults): Promise<Move> {
 async function begin({ here, renewal, line, tip, view, cell }: Moment): Promise<Move> {
   const name = `genome ${tip.genome.slice(0, 12)}`;
   if (renewal.runs === tip.proposal) {
-    // One that was taken back before anything of it was here.
+    // One that was taken back before anything of it but secrets was here.
+    await returnSecrets(here, renewal.turning?.to.proposal ?? null);
     await keepRenewal(here, { ...renewal, turning: null });
     return { step: 'begin', done: `${name} stays` };
   }

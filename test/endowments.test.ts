@@ -20,6 +20,7 @@ import {
   labels,
   linode,
   now,
+  SEEDER,
   START,
   say,
   scopes,
@@ -220,6 +221,37 @@ test('a token that was changed by hand where it was seeded comes down the line',
   for (const one of [first, child]) {
     expect((await credentialsOf(one.here)).compute?.near).toEqual({ token: 'dop_v1_another' });
   }
+});
+
+test('a cloud that the genome has new comes down the line from where it was seeded, minted where it can be', async () => {
+  const { far } = genome.clouds;
+  if (far === undefined) throw new Error('there is a cloud');
+  const wider = { ...genome, clouds: { ...genome.clouds, third: far } };
+  // Nobody has anything for it, so nothing is done about it.
+  expect(await tendCredentials(first.here, wider)).toEqual([]);
+  expect((await credentialsOf(first.here)).compute).not.toHaveProperty('third');
+  const own = await credentialsOf(seeder.here);
+  const token = linode.grant(SEEDER);
+  const third = { token, endpoint: `${linode.url}/v4` };
+  await keepCredentials(seeder.here, { ...own, compute: { ...own.compute, third } });
+  await endowFirst(seeder.here, wider, await cellOf(first));
+  for (let beats = 0; beats < 4; beats++) {
+    await everybody();
+    expect(await tendCredentials(first.here, wider)).toEqual([]);
+    await everybody();
+    expect(await tendCredentials(child.here, wider)).toEqual([]);
+  }
+  for (const one of [first, child]) {
+    const given = tokenIn((await credentialsOf(one.here)).compute?.third);
+    expect(given).not.toBe(token);
+    expect(await works(given, '/linode/instances')).toBe(200);
+    expect(await works(given, '/domains')).toBe(403);
+  }
+  // Once: what is there is not minted again.
+  const before = tokens();
+  await endowFirst(seeder.here, wider, await cellOf(first));
+  await tendCredentials(first.here, wider);
+  expect(tokens()).toEqual(before);
 });
 
 test('a sweep finds tokens of births that nobody knows, and removes no other', async () => {

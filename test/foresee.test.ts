@@ -19,8 +19,12 @@ test.each([
   ['nothing', {}, []],
   ['a higher limit', { 'body.maxCells': 9 }, [/maxCells is raised: apply it with --raise-limits/]],
   ['more money', { 'body.maxMonthlyCost': '900 USD' }, [/maxMonthlyCost is raised/]],
-  ['a package', { [`functions.${name}.packages`]: ['redis'] }, [/needs redis, which no tick installs/]],
-  ['a secret', { [`functions.${name}.secrets`]: { TOKEN: 'env:TOKEN' } }, [/refuse it: .* secret TOKEN/]],
+  ['a package', { [`functions.${name}.packages`]: ['redis'] }, [/needs redis: .* say no until it is installed/]],
+  [
+    'a secret',
+    { [`functions.${name}.secrets`]: { TOKEN: 'env:TOKEN' } },
+    [/asks for the secret TOKEN from env:TOKEN: apply it where that can be had/],
+  ],
 ])('%s', (_, changes, expected) => {
   const found = warningsOf(before, genomeAfter(changes));
   expect(found).toHaveLength(expected.length);
@@ -30,7 +34,7 @@ test.each([
 test('a cloud that no cell has a credential for', () => {
   const far = Object.assign({}, before.clouds.near!, { credentials: 'file:key' });
   const [warning, ...more] = warningsOf(before, { ...before, clouds: { ...before.clouds, far } });
-  expect(warning).toMatch(/clouds.far is new: no cell has a credential for it/);
+  expect(warning).toMatch(/clouds.far is new, and no cell makes a machine there until it has a credential/);
   expect(more).toEqual([]);
 });
 

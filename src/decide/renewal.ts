@@ -6,7 +6,18 @@
  * view. A successor that did not hold gives the ballots back. Who takes a genome in, or one that stands on it, said yes.
  */
 import type { Genome } from '../../genome/schema.ts';
-import type { Cell, CellId, Health, Lineage, ProposalId, Proposed, PublicKey, Pulse, Said } from '../model.ts';
+import type {
+  Cell,
+  CellId,
+  FunctionName,
+  Health,
+  Lineage,
+  ProposalId,
+  Proposed,
+  PublicKey,
+  Pulse,
+  Said,
+} from '../model.ts';
 
 export interface Ballots {
   readonly lineage: Pick<Lineage, 'cells' | 'said'>;
@@ -216,7 +227,7 @@ export function raised(before: Genome, after: Genome): readonly ('maxCells' | 'm
 }
 
 /** What an author signs beside the genome itself. */
-export type Signed = Pick<Proposed, 'raises' | 'maxCells' | 'authorities'>;
+export type Signed = Pick<Proposed, 'raises' | 'maxCells' | 'authorities' | 'sealed'>;
 
 /** Keys as they stand in a genome, without comments. */
 export function keysOf({ governance }: Pick<Genome, 'governance'>): readonly PublicKey[] {
@@ -255,10 +266,38 @@ export function objections(before: Genome, after: Genome, proposal: Signed): rea
   for (const name of Object.keys(before.clouds)) {
     if (after.clouds[name] === undefined) found.push(`it takes away the cloud ${name}, in which cells may live`);
   }
-  for (const [name, { secrets }] of Object.entries(after.functions)) {
-    const had = Object.keys(before.functions[name]?.secrets ?? {});
-    const more = Object.keys(secrets).filter((key) => !had.includes(key));
-    if (more.length > 0) found.push(`${name} asks for the secret ${more[0]}, which no cell has`);
-  }
+  const [asked] = proposal.sealed === undefined ? newSecrets(before, after) : [];
+  if (asked !== undefined) found.push(`${asked.function} asks for the secret ${asked.variable}, which no cell has`);
   return found;
+}
+
+/**
+ * Packages that a genome has new for functions which a cell performs, or may be the first to: they come with a birth, and no
+ * tick installs any, for it may not write where they go.
+ */
+export function newPackages(before: Genome, after: Genome, own: readonly FunctionName[]): readonly string[] {
+  const concerned = Object.entries(after.functions).filter(
+    ([name]) => own.includes(name) || before.functions[name] === undefined,
+  );
+  const asked = concerned.flatMap(([name, { packages, image }]) => {
+    const had = before.functions[name];
+    const containers = image !== undefined && had?.image === undefined ? ['podman'] : [];
+    return [...packages.filter((one) => had?.packages.includes(one) !== true), ...containers];
+  });
+  return [...new Set(asked)].sort();
+}
+
+/** A secret that a genome has new, or from another source: no cell has it. */
+export interface Asked {
+  readonly function: FunctionName;
+  readonly variable: string;
+  readonly source: string;
+}
+
+export function newSecrets(before: Genome, after: Genome): readonly Asked[] {
+  return Object.entries(after.functions).flatMap(([name, { secrets }]) =>
+    Object.entries(secrets)
+      .filter(([variable, source]) => before.functions[name]?.secrets[variable] !== source)
+      .map(([variable, source]) => ({ function: name, variable, source })),
+  );
 }

@@ -5,6 +5,7 @@
  * Whoever minted a credential renews it: a parent for its children; the first cell for itself, as it owns its own body.
  * What lasts too shortly for that its holder renews.
  */
+import type { Genome } from '../../genome/schema.ts';
 import type { BirthId, Cell, CellId, Lineage } from '../model.ts';
 import { span } from './words.ts';
 
@@ -20,6 +21,8 @@ export interface Grant {
   readonly sources: readonly string[];
   /** A digest of what was handed on as it was: it changes when that does. */
   readonly shared: string;
+  /** What it was given anything for (`compute-near`). Not in what an earlier version wrote. */
+  readonly purposes?: readonly string[];
 }
 
 /** One of the credentials of this home that were minted for it. */
@@ -43,6 +46,8 @@ export interface Keys {
   /** Whether anything of a child's is minted here at all, and a digest of what would be handed on to it as it is. */
   readonly mints: (child: Cell) => boolean;
   readonly shared: (child: Cell) => string;
+  /** What this home has something for that a child needs. */
+  readonly purposes: (child: Cell) => readonly string[];
   /** Why a provider no longer took what this home has, and when it last said so; null where none did. */
   readonly refused: { readonly why: string; readonly at: number } | null;
 }
@@ -155,11 +160,25 @@ function reason(
     const left = (grant.until ?? now) - now;
     return left > 0 ? `its credentials end in ${span(left)}` : 'its credentials have ended';
   }
+  const fresh = grant.purposes && keys.purposes(child).find((one) => grant.purposes?.includes(one) === false);
+  if (fresh !== undefined) return `it has none for ${fresh} yet`;
   return grant.shared === keys.shared(child) ? null : 'what was handed on to it is another now';
 }
 
 /** A machine is made, imprinted and taken back, if need be, within this. */
 const DIVISION_MS = 600_000;
+
+/** Clouds that a genome has new, and of which a cell that may make machines has no credential yet; and why. */
+export function closedFor(
+  clouds: Genome['clouds'],
+  compute: Readonly<Record<string, unknown>> | null,
+): Readonly<Record<string, string>> {
+  if (compute === null) return {};
+  const without = Object.entries(clouds).filter(
+    ([name, gene]) => 'credentials' in gene && gene.credentials !== undefined && !Object.hasOwn(compute, name),
+  );
+  return Object.fromEntries(without.map(([name]) => [name, 'no credential for it came here yet']));
+}
 
 /** Clouds in which nothing is begun, for their credential has ended or would in the middle of it, and why. */
 export function closedBy(own: readonly Own[], now: number): Readonly<Record<string, string>> {

@@ -2,12 +2,13 @@
  * The branch `genome`: the genome's files as one commit that every cell makes alike, taken only when their hash is the
  * one that the genesis signed.
  */
+import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve, sep } from 'node:path';
 import type { GenomeFile } from '../../genome/bundle.ts';
 import { genomeHash } from '../../genome/bundle.ts';
 import { CellError } from '../errors.ts';
-import type { Proposal } from '../model.ts';
+import type { Proposal, Proposed } from '../model.ts';
 import { canonical } from './entry.ts';
 import { MAX_GENOME_FILES } from './limits.ts';
 import { genomeCommit, gitObject, parseCommit, proposalCommit, treesOf } from './objects.ts';
@@ -15,6 +16,8 @@ import type { Objects } from './repo.ts';
 import { readHeads, readTree, updateRefs, writeObjects } from './repo.ts';
 
 export const GENOME_REF = 'refs/heads/genome';
+/** In a folder that no genome carries (genome/bundle.ts). */
+const SEALED_FILE = '.cell/sealed.age';
 
 /** Writes the files as the genome. Throws FEED_REFUSED when their hash is not `expected`. Gives the commit. */
 export async function writeGenome(dir: string, files: readonly GenomeFile[], expected: string): Promise<string> {
@@ -32,9 +35,11 @@ export async function writeProposal(
   files: readonly GenomeFile[],
   parent: string,
   proposal: Proposal,
+  sealed: Buffer | null = null,
 ): Promise<string> {
   refuseOther(genomeHash(files), proposal.genome);
-  const { blobs, trees } = objectsOf(files);
+  const more = sealed === null ? [] : [{ path: SEALED_FILE, mode: 0o644, content: sealed }];
+  const { blobs, trees } = objectsOf([...files, ...more]);
   const commit = proposalCommit(trees.at(-1)?.id ?? '', parent, proposal, canonical(proposal));
   await writeObjects(dir, [...blobs, ...trees, commit]);
   return commit.id;
@@ -58,7 +63,9 @@ export async function readGenome(objects: Objects, commit: string, expected: str
     throw new CellError('FEED_REFUSED', 'The genome cannot be read', { why: `${commit} is no commit` });
   let files: GenomeFile[];
   try {
-    const listed = [...(await readTree(objects, parsed.tree, MAX_GENOME_FILES))];
+    const listed = [...(await readTree(objects, parsed.tree, MAX_GENOME_FILES))].filter(
+      ([path]) => path !== SEALED_FILE,
+    );
     files = await Promise.all(
       listed.map(async ([path, { mode, blob }]) => {
         const content = await objects.get(blob);
@@ -71,6 +78,21 @@ export async function readGenome(objects: Objects, commit: string, expected: str
   }
   refuseOther(genomeHash(files), expected);
   return files;
+}
+
+/** What a proposal's commit carries beside its files: secrets, sealed. Throws FEED_REFUSED when it is not what was signed. */
+export async function readSealed(objects: Objects, { commit, sealed }: Proposed): Promise<Buffer | null> {
+  const object = await objects.get(commit);
+  const parsed = object?.type === 'commit' ? parseCommit(object.body) : null;
+  const tree = parsed === null ? null : await readTree(objects, parsed.tree, MAX_GENOME_FILES);
+  const blob = tree?.get(SEALED_FILE)?.blob;
+  const content = blob === undefined ? null : await objects.get(blob);
+  const found = content?.type === 'blob' ? content.body : null;
+  const hash = found === null ? undefined : createHash('sha256').update(found).digest('hex');
+  if (hash === sealed) return found;
+  throw new CellError('FEED_REFUSED', 'The secrets that a proposal carries cannot be read', {
+    why: found === null ? 'they are missing' : 'they are not what its author signed',
+  });
 }
 
 /** Writes a genome's files below a folder. Throws NOT_ALLOWED for a path that leads out of it. */

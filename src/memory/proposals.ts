@@ -10,7 +10,7 @@ import { CellError } from '../errors.ts';
 import type { Proposal, ProposalId, Proposed, PublicKey } from '../model.ts';
 import type { Refusal } from './entry.ts';
 import { canonical } from './entry.ts';
-import { readGenome } from './genome.ts';
+import { readGenome, readSealed } from './genome.ts';
 import { MAX_PROPOSALS } from './limits.ts';
 import { parseCommit } from './objects.ts';
 import type { Objects } from './repo.ts';
@@ -127,6 +127,7 @@ async function objection(
     return { reason: 'stranger', why: 'its author is no authority of the genome that it changes' };
   try {
     await readGenome(objects, proposed.commit, proposed.genome);
+    await readSealed(objects, proposed);
     return null;
   } catch (error) {
     return { reason: 'tampered', why: `its files are not those it names: ${(error as CellError).why}` };

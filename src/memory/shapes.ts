@@ -133,10 +133,11 @@ export const proposal = shape(
     raises: listOf(oneOf('maxCells', 'maxMonthlyCost'), 2),
     maxCells: cells,
     authorities: listOf(key, MAX_AUTHORITIES),
+    sealed: hash,
     author: key,
     sig: matches(/^[A-Za-z0-9+/]{86}==$/, 'a signature'),
   },
-  ['maxCells', 'authorities'],
+  ['maxCells', 'authorities', 'sealed'],
 );
 
 const DEEDS: Readonly<Record<DeedKind, Readonly<Record<string, Check>>>> = {

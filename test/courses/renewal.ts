@@ -59,6 +59,15 @@ export async function genomeChanges(organism: Organism): Promise<void> {
     expect(stdout.trim(), cell.name).toBe('active');
   }
 
+  // One that needs a package: no machine has it, so each says no and nothing changes.
+  const before = readFileSync(file, 'utf8');
+  edit((text) => text.replaceAll(/^( *)env: \{ /gm, '$1packages: [sl]\n$1env: { SIZE: small, '));
+  const lacking = await apply(pipeline);
+  expect(lacking, lacking.said).toMatchObject({ code: 1, outcome: 'refused' });
+  expect(lacking.said).toMatch(/it needs sl, which this machine has not/);
+  expect(await variable('SIZE')).toEqual(['', '']);
+  writeFileSync(file, before);
+
   // One with which no function starts: nobody but the first cell ever had it, and that one goes back.
   const kept = readFileSync(file, 'utf8');
   edit((text) => text.replaceAll('server.js', 'nothing.js').replaceAll('COLOUR: green', 'COLOUR: red'));

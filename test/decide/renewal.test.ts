@@ -137,6 +137,37 @@ describe('whatever cells say', () => {
   });
 });
 
+describe('what a genome asks of cells that live', () => {
+  const gene = (more: object) => ({ packages: [], secrets: {}, ...more });
+  const genome = (functions: object) => ({ functions }) as unknown as Parameters<typeof d.newSecrets>[0];
+  const before = genome({ web: gene({ packages: ['jq'], secrets: { KEY: 'env:KEY' } }), db: gene({}) });
+
+  test('secrets that are new, or from another source; none that stayed', () => {
+    const after = genome({
+      web: gene({ secrets: { KEY: 'env:KEY', MORE: 'file:more' } }),
+      db: gene({ secrets: {} }),
+      mail: gene({ secrets: { KEY: 'env:KEY' } }),
+    });
+    expect(d.newSecrets(before, after)).toEqual([
+      { function: 'web', variable: 'MORE', source: 'file:more' },
+      { function: 'mail', variable: 'KEY', source: 'env:KEY' },
+    ]);
+    expect(d.newSecrets(before, genome({ web: gene({ secrets: { KEY: 'env:OTHER' } }) }))).toHaveLength(1);
+    expect(d.newSecrets(before, before)).toEqual([]);
+  });
+
+  test('packages, of those that perform the function, and of all for a new one', () => {
+    const after = genome({
+      web: gene({ packages: ['jq', 'redis'] }),
+      db: gene({ image: 'docker.io/db' }),
+      mail: gene({ packages: ['exim4'] }),
+    });
+    expect(d.newPackages(before, after, ['web'])).toEqual(['exim4', 'redis']);
+    expect(d.newPackages(before, after, ['db'])).toEqual(['exim4', 'podman']);
+    expect(d.newPackages(before, before, ['web', 'db'])).toEqual([]);
+  });
+});
+
 describe('a spread', () => {
   const P = proposed('p');
   const now = 1_000_000;

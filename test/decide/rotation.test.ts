@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { fold } from '../../src/decide/lineage.ts';
-import { closedBy, dueAt, type Errand, errands, type Grant, type Keys } from '../../src/decide/rotation.ts';
+import { closedBy, closedFor, dueAt, type Errand, errands, type Grant, type Keys } from '../../src/decide/rotation.ts';
 import { feeds, SEEDER } from './feeds.ts';
 import { DIVIDED, MIN, NOW, SEEDED } from './view.ts';
 
@@ -24,6 +24,7 @@ const keys = (more: Partial<Keys> = {}): Keys => ({
   owed: [],
   mints: () => true,
   shared: () => 'same',
+  purposes: () => [],
   refused: null,
   ...more,
 });
@@ -158,6 +159,25 @@ describe('a cell', () => {
   test('that has none does nothing', () => {
     expect(ask(SEEDED, 'A', { grants: {} }, NOW + 99 * DAY)).toEqual([]);
   });
+});
+
+test('a cloud that the genome has new comes down the line, to who needs it and had nothing for it', () => {
+  const given = { b: grant({ purposes: ['compute-near'] }) };
+  expect(ask(DIVIDED, 'A', { grants: given, purposes: () => ['compute-near'] })).toEqual([]);
+  expect(ask(DIVIDED, 'A', { grants: given, purposes: () => ['compute-far', 'compute-near'] })).toEqual([
+    { kind: 'endow', cell: 'B', generation: 2, why: 'B: it has none for compute-far yet' },
+  ]);
+  expect(ask(DIVIDED, 'A', { grants: given, purposes: () => [] })).toEqual([]);
+  // What an earlier version wrote says nothing about that.
+  expect(ask(DIVIDED, 'A', { purposes: () => ['compute-far'] })).toEqual([]);
+});
+
+test('nothing is begun in a cloud for which there is no credential', () => {
+  const far = { provider: 'linode', credentials: 'env:X' };
+  const clouds = { near: { provider: 'local' }, far } as unknown as Parameters<typeof closedFor>[0];
+  expect(closedFor(clouds, { near: null })).toEqual({ far: 'no credential for it came here yet' });
+  expect(closedFor(clouds, { near: null, far: 'x' })).toEqual({});
+  expect(closedFor(clouds, null)).toEqual({});
 });
 
 test('nothing is begun in a cloud whose credential ends before it would be done', () => {

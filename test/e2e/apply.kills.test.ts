@@ -53,7 +53,7 @@ async function propose(colour: string, second: boolean, health = '/health'): Pro
 /** Ticks with a fault until it strikes. */
 async function struck(fault: string): Promise<void> {
   for (let ticks = 0; ticks < 6; ticks++) if ((await tick(fault)) === KILLED) return;
-  throw new Error(`${fault} did not strike in six ticks`);
+  throw new Error(`${fault} did not strike in six ticks: ${JSON.stringify(await proposals())}`);
 }
 
 /** Ticks until the newest proposal came to its end. */

@@ -4,6 +4,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { generateHostKey } from '../../src/effects/keys.ts';
+import type { ProposalsReport } from '../../src/proposals.ts';
 import { type Garden, plant } from './garden.ts';
 
 const TIMEOUT = 300_000;
@@ -35,12 +36,12 @@ interface Ran {
 }
 
 /** `cell apply` as a pipeline runs it: nothing there but the repository, an invitation and a key. */
-async function applied(key = ci.privatePem, ...more: readonly string[]): Promise<Ran> {
+async function applied(key = ci.privatePem, more: Readonly<Record<string, string>> = {}): Promise<Ran> {
   const home = join(garden.folder, '.ci');
   rmSync(home, { recursive: true, force: true });
-  const env = { ...process.env, NO_COLOR: '1', CELL_HOME: home, CELL_ORGANISM: invitation, CELL_KEY: key };
+  const env = { ...process.env, NO_COLOR: '1', CELL_HOME: home, CELL_ORGANISM: invitation, CELL_KEY: key, ...more };
   const program = join(import.meta.dirname, '../../bin/cell.js');
-  const args = [program, 'apply', '--json', '--timeout', '2m', ...more];
+  const args = [program, 'apply', '--json', '--timeout', '2m'];
   const child = spawn(process.execPath, args, { cwd: garden.folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (chunk) => (stdout += chunk));
@@ -121,6 +122,36 @@ describe('a pipeline changes the genome', () => {
     const refused = await applied();
     expect([refused.code, JSON.stringify(refused.events)]).toEqual([1, expect.stringContaining('--raise-limits')]);
     writeFileSync(genomeFile(), kept);
+  });
+
+  test('a secret that no cell has is sent along by who has it, and nobody else can ask for it', {
+    timeout: TIMEOUT,
+  }, async () => {
+    const before = await garden.status();
+    const proposals = async () =>
+      (JSON.parse((await garden.cell('proposals', '--json')).stdout) as ProposalsReport).proposals.map(({ id }) => id);
+    const known = await proposals();
+    edit((text) =>
+      text.concat(
+        '  third:\n    run: node web.js\n    source: ./functions\n    health: { http: /health, within: 6s }\n',
+        '    secrets: { TOKEN: env:GARDEN_TOKEN }\n',
+      ),
+    );
+    const without = await applied();
+    expect(without.code).toBe(1);
+    expect(JSON.stringify(without.events)).toMatch(/NOT_FOUND.*third asks for the secret TOKEN.*env:GARDEN_TOKEN/);
+    expect((await garden.status()).genome).toBe(before.genome);
+    expect(await proposals()).toEqual(known);
+
+    const ran = await applied(ci.privatePem, { GARDEN_TOKEN: 'a rose' });
+    expect([ran.code, ran.events.at(-1)?.outcome], JSON.stringify(ran)).toEqual([0, 'converged']);
+    const token = async () => (await garden.cell('exec', 'third', '--', 'sh', '-c', 'echo $TOKEN')).stdout.trim();
+    expect(await token()).toBe('a rose');
+
+    edit((text) => text.replace('COLOUR: green', 'COLOUR: blue'));
+    const unasked = await applied();
+    expect([unasked.code, unasked.events.at(-1)?.outcome], JSON.stringify(unasked)).toEqual([0, 'converged']);
+    expect(await token()).toBe('a rose');
   });
 
   test('a function that the genome has no more goes', { timeout: TIMEOUT }, async () => {
