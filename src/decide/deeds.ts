@@ -185,7 +185,12 @@ function birth(draft: Draft, by: CellId, deed: Of<'birth'>, at: number): Verdict
   if (draft.cells[child.id] !== undefined) return contradicted(draft, `${child.id} was born before`);
   close(draft, by, child.birth, 'born');
   d.addBudget(draft, by, -budget);
-  const halves = shared(draft.slots[by] ?? [], d.filledBy(draft, by), { parent: d.budgetOf(draft, by), child: budget });
+  const slots = draft.slots[by] ?? [];
+  // The first cell may have no budget yet, and get some by a grant; the seeder keeps no stem cells in any case.
+  const halves =
+    by === draft.seederId
+      ? { parent: [], child: slots }
+      : shared(slots, d.filledBy(draft, by), { parent: d.budgetOf(draft, by), child: budget });
   draft.slots[by] = halves.parent;
   draft.slots[child.id] = halves.child;
   draft.bearers[child.id] = by;

@@ -175,6 +175,11 @@ test('whoever says what, whenever it is heard: never more than an authority sign
   );
 });
 
+test('a first cell that was born with no budget has the slots of stem cells, for it may get one', () => {
+  const alone = of('S genesis 1 web; S reserve a; S birth A 0; A born S; A grant 3');
+  expect([alone.cells.A?.budget, alone.ledger?.slots.A?.length, alone.ledger?.slots.S]).toEqual([2, 10, []]);
+});
+
 test('a birth gives the right to raise to the first cell alone', () => {
   expect(of('S genesis 5 web').mint).toBe(SEEDER);
   expect(of(GROWN).mint).toBe('A');

@@ -314,11 +314,11 @@ export function reclaim(world: World, node: SimNode, birth: BirthId): void {
 
 /** The seeder makes the first cell; nothing goes wrong here, for it is the divisions that are looked at. */
 export function seed(world: World): SimNode {
-  const { genome } = world.scenario;
+  const { genome, born } = world.scenario;
   const functions = Object.keys(genome.functions);
   const { seeder } = world;
   const key = `key-${SEEDER}`;
-  const { maxCells } = genome.body;
+  const { maxCells } = born;
   world.say(seeder, { kind: 'genesis', organism: 'sim', genome: '', maxCells, functions, key, recipient: '' });
   const saga: SimSaga = {
     id: 'seed',

@@ -25,6 +25,8 @@ export interface Faults {
 export interface Scenario {
   readonly seed: number;
   readonly genome: Genome;
+  /** `maxCells` that it is born with, and when (ms after the start) cells begin to take that of the genome in. */
+  readonly born: { readonly maxCells: number; readonly until: number };
   readonly faults: Faults;
   /** Load of a function, so many ms after the start; one cell can carry 100. */
   readonly load: (name: FunctionName, elapsed: number) => number;
@@ -51,6 +53,8 @@ export interface Options {
   readonly maxCells?: number;
   readonly faults?: Faults;
   readonly stemCells?: number;
+  /** Born with fewer, and raised while the load moves; left out: by chance. */
+  readonly raised?: boolean;
   /** One replicated function with enough load for nearly all cells, beside the others. */
   readonly large?: boolean;
 }
@@ -110,9 +114,13 @@ export function scenario(seed: number, options: Options = {}): Scenario {
   };
   const draw = streams(seed)('stems');
   const stemCells = options.stemCells ?? (draw() < 0.5 ? 0 : between(draw, 1, 4));
+  const raise = streams(seed)('raise');
+  const raised = options.raised ?? (options.maxCells === undefined && raise() < 0.4);
+  const born = raised ? between(raise, 1, maxCells) : maxCells;
   return {
     seed,
     genome: genomeOf(maxCells, stemCells, functions),
+    born: { maxCells: born, until: between(raise, 5, 45) * MINUTE },
     faults,
     load,
     moving,

@@ -50,7 +50,9 @@ function run(world: World): Outcome {
     while (!stop() && world.queue.step(START + elapsed)) {
       events += 1;
       most = Math.max(most, world.machines.size);
-      if (world.machines.size > scenario.genome.body.maxCells) throw new Violation('more machines than maxCells');
+      const { born, genome } = scenario;
+      const limit = world.now - START < born.until ? born.maxCells : genome.body.maxCells;
+      if (world.machines.size > limit) throw new Violation('more machines than maxCells');
     }
   };
 

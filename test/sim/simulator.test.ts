@@ -53,6 +53,7 @@ describe('simulator', () => {
       'stem',
       'differentiate',
       'release',
+      'grant',
     ]) {
       expect(total[kind] ?? 0, kind).toBeGreaterThan(10);
     }

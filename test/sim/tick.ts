@@ -1,7 +1,10 @@
 /** One tick of a simulated cell, in the order of the real one, with the real decision. */
+import type { Genome } from '../../genome/schema.ts';
 import { decide } from '../../src/decide/decide.ts';
+import { grantDue } from '../../src/decide/grant.ts';
 import { functionLevel, readingsOf, smoothing } from '../../src/decide/sense.ts';
 import type { Action, Decision, FunctionName, OpenSaga, PulseFunction, View } from '../../src/model.ts';
+import { allowing } from '../decide/feeds.ts';
 import { Crash, type SimNode, type SimSaga } from './node.ts';
 import { answers, fence, goOn, reclaim } from './sagas.ts';
 import { START } from './scenario.ts';
@@ -48,7 +51,8 @@ function whole(world: World, node: SimNode): void {
   }
   tend(node);
   sync(world, node);
-  const { genome } = world.scenario;
+  const genome = genomeAt(world, node);
+  raise(world, node, genome);
   const now = world.now + node.skew;
   const senses = sense(world, node, now);
   const view: View = {
@@ -68,6 +72,25 @@ function whole(world: World, node: SimNode): void {
   for (const action of decision.actions) perform(world, node, action);
   tend(node);
   pulse(node, now, senses, decision);
+}
+
+/** The genome that a cell runs: it comes to one cell after the other. */
+function genomeAt(world: World, node: SimNode): Genome {
+  const { genome, born } = world.scenario;
+  const lag = (node.id.charCodeAt(node.id.length - 1) % 5) * 60_000;
+  if (world.now - START >= born.until + lag) return genome;
+  return { ...genome, body: { ...genome.body, maxCells: born.maxCells } };
+}
+
+/** As renew.ts does. */
+function raise(world: World, node: SimNode, genome: Genome): void {
+  const { lineage } = node;
+  const { maxCells } = genome.body;
+  const signed = { ...allowing(maxCells), organism: 'sim', author: lineage.seeder.key, id: 'p', commit: '' };
+  const deed = lineage.frozen === null ? grantDue(lineage, node.id, [signed], maxCells) : null;
+  if (deed === null) return;
+  node.effect();
+  world.say(node, deed);
 }
 
 function explain(world: World, node: SimNode, decision: Decision): void {
