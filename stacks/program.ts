@@ -51,7 +51,7 @@ function make(
   made: ReadonlyMap<string, Made>,
   options: pulumi.CustomResourceOptions,
 ): Made {
-  const { type, name, provider, once, after } = spec;
+  const { type, name, provider, once, after, within } = spec;
   const inputs = inputsOf(spec, bindings, made);
   if (isProvider(type)) {
     const wanted = type.split(':')[2] as string;
@@ -64,6 +64,7 @@ function make(
     ...(provider === undefined ? {} : { provider: made.get(provider) as pulumi.ProviderResource }),
     ...(after === undefined ? {} : { dependsOn: after.map((one) => made.get(one)!) }),
     ...(once === undefined ? {} : { ignoreChanges: [...once] }),
+    ...(within === undefined ? {} : { customTimeouts: within }),
   };
   return known === null ? new Specified(type, name, inputs, all) : new known(name, inputs, all);
 }

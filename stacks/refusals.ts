@@ -25,7 +25,7 @@ const SAYS: readonly (readonly [Refusal['kind'], RegExp])[] = [
     'credential',
     /Unable to authenticate|Invalid Token|ExpiredToken|InvalidClientTokenId|AuthFailure|RequestExpired|UnauthorizedOperation|OptInRequired|does not take this credential/i,
   ],
-  ['stuck', /stays new|last state: '?\w+'?|to become (?:ready|active)/i],
+  ['stuck', /stays new|last state: '?\w+'?|to become (?:ready|active)|to reach status/i],
   [
     'outage',
     /\b(?:500|502|503|504)\b|InternalError|ServiceUnavailable|does not answer|no such host|connection (?:refused|reset)|\bECONN\w+|socket hang up|other side closed|fetch failed|\bEOF\b|giving up after|i\/o timeout|Client\.Timeout|context deadline exceeded|handshake timeout/i,

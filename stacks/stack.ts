@@ -20,6 +20,8 @@ export interface ResourceSpec {
   readonly once?: readonly string[];
   /** A value of the bindings without which there is no such resource. */
   readonly when?: string;
+  /** How long each may take, as Pulumi writes it (`15m`), where its plugin can be told: few resources are waited for. */
+  readonly within?: { readonly create: string; readonly update: string; readonly delete: string };
 }
 
 /** What a stack gives, by the names of its resources. */

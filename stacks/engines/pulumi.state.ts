@@ -6,7 +6,7 @@
  */
 import { credentialFor, type Inputs, type Live, type ResourceHandler } from '../handler.ts';
 import type { Registry } from '../handlers.ts';
-import { INPUTS, nameOf, open, outputsOf, UNFINISHED } from '../provider.ts';
+import { nameOf, open, outputsOf, UNFINISHED } from '../provider.ts';
 import type { Json } from '../stack.ts';
 import { failed } from './failures.ts';
 import type { DeployedResource, Deployment, PulumiWorkspace } from './pulumi.workspace.ts';
@@ -15,13 +15,17 @@ import { textsOf, textsOfCredentials } from './secrets.ts';
 /** Pulumi's marks (sdk/go/common/resource): the key that says what an object is, and the value that says a secret. */
 const SIG = '4dabf18193072939515e22adb298388d';
 const SECRET = '1b47061264138c4ac30d75fd1eb44270';
+/** What plugins keep with outputs for themselves, ours as others: it changes where nothing else did. */
+const BOOKKEEPING = /^__/;
 
 /** Outputs by resource name of a deployment that was exported with its secrets; those of others' resources with their id. */
 export function outputsIn({ deployment }: Deployment): Record<string, Inputs> {
   const outputs: Record<string, Inputs> = {};
   for (const resource of deployment.resources ?? []) {
     if (!isOfProgram(resource)) continue;
-    const { [INPUTS]: _inputs, [UNFINISHED]: _unfinished, ...rest } = open(inProcess(resource.outputs ?? {})).values;
+    const rest = Object.fromEntries(
+      Object.entries(open(inProcess(resource.outputs ?? {})).values).filter(([key]) => !BOOKKEEPING.test(key)),
+    );
     const known = resource.type.startsWith('cell:') || resource.id === undefined ? rest : { id: resource.id, ...rest };
     outputs[nameOf(resource.urn)] = known;
   }

@@ -9,7 +9,7 @@ import { type Arch, sizeIn, tableOf } from '../prices/table.ts';
 import type { Json, ResourceSpec } from '../stack.ts';
 import { CLOUD_CONFIG } from './cloud-init.ts';
 import { type ComputeProvider, MACHINE, type MachineNeed } from './machine.ts';
-import { EVERYBODY, located, opened, placeOf, priceOf, providerOf, reachAt, reachOf } from './rented.ts';
+import { EVERYBODY, located, opened, placeOf, priceOf, providerOf, reachAt, reachOf, WITHIN } from './rented.ts';
 import { fitted, labelOf, type Rules, tagsOf } from './tags.ts';
 
 /** A group's name may not begin as its ids do. */
@@ -59,6 +59,7 @@ export const awsCompute: ComputeProvider = {
           volumeTags: tags,
         }),
         once: ['ami', 'associatePublicIpAddress', 'ipv6AddressCount', 'userData'],
+        within: WITHIN,
       },
     ];
   },

@@ -6,7 +6,7 @@ import { geneFor } from '../gene.ts';
 import type { Json, ResourceSpec } from '../stack.ts';
 import { CLOUD_CONFIG } from './cloud-init.ts';
 import { type ComputeProvider, MACHINE, type MachineNeed } from './machine.ts';
-import { EVERYBODY, located, opened, placeOf, priceOf, providerOf, reachAt, reachOf } from './rented.ts';
+import { EVERYBODY, located, opened, placeOf, priceOf, providerOf, reachAt, reachOf, WITHIN } from './rented.ts';
 import { flat, labelOf, type Rules, tagsOf } from './tags.ts';
 
 /** A droplet's name is its host name; a firewall takes no more characters than that. */
@@ -56,6 +56,7 @@ export const digitaloceanCompute: ComputeProvider = {
         // A droplet that is there has all that belongs to it, whatever became of the attempt that made it.
         after: ['firewall'],
         once: ['dropletAgent', 'image', 'sshKeys', 'userData'],
+        within: WITHIN,
       },
     ];
   },

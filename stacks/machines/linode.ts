@@ -4,7 +4,7 @@ import { linodeSettings } from '../linode.place.ts';
 import type { Json, ResourceSpec } from '../stack.ts';
 import { CLOUD_CONFIG } from './cloud-init.ts';
 import { type ComputeProvider, MACHINE, type MachineNeed } from './machine.ts';
-import { EVERYBODY, located, opened, placeOf, priceOf, providerOf, reachAt, reachOf } from './rented.ts';
+import { EVERYBODY, located, opened, placeOf, priceOf, providerOf, reachAt, reachOf, WITHIN } from './rented.ts';
 import { flat, labelOf, type Rules, tagsOf } from './tags.ts';
 
 /** Two of `-`, `_` or `.` beside each other are refused, in both. */
@@ -48,6 +48,7 @@ export const linodeCompute: ComputeProvider = {
           tags,
         }),
         once: ['authorizedKeys', 'firewallId', 'image', 'metadatas'],
+        within: WITHIN,
       },
     ];
   },

@@ -12,6 +12,8 @@ export type RentedGene = Extract<CloudGene, { provider: Priced }>;
 
 /** Everybody, by IPv4 and by IPv6. */
 export const EVERYBODY = { ipv4: '0.0.0.0/0', ipv6: '::/0' } as const;
+/** Machines of a slow cloud take minutes to start; a create that takes longer than this has failed. */
+export const WITHIN = { create: '15m', update: '15m', delete: '10m' } as const;
 const SSH_PORT = 22;
 const HTTPS_PORT = 443;
 

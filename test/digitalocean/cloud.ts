@@ -148,7 +148,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   function onFirewalls(asked: Asked, id: string | undefined): Given {
     const { method, body } = asked;
     const put = (own: string, status: number): Given => {
-      const said = body as { readonly name: string; readonly tags?: readonly string[] };
+      const said = { droplet_ids: [], ...(body as { readonly name: string; readonly tags?: readonly string[] }) };
       const lost = (said.tags ?? []).filter((tag) => !tags.has(tag));
       if (lost.length > 0) return unprocessable(`there is no tag ${lost.join(', ')}`);
       if ([...firewalls.values()].some((one) => one.name === said.name && one.id !== own))

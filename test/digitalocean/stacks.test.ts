@@ -30,6 +30,13 @@ withPulumi('stacks at DigitalOcean by a real Pulumi CLI', () => {
 
     const again = await (await open()).up(plan, BINDINGS);
     expect(again.changes.filter(({ operation }) => operation !== 'same')).toEqual([]);
+    // What the API shows of it is what was asked for, in other words here and there.
+    const seen = await (await open()).refresh(plan.name);
+    // How many droplets have the tag is news; none that a firewall is bound to by number are nothing, or an empty list.
+    const news = seen.changes.flatMap(({ name, keys }) => (name === 'tag' ? [] : keys));
+    expect(news.filter((key) => key !== 'dropletIds')).toEqual([]);
+    const after = await (await open()).up(plan, BINDINGS);
+    expect(after.changes.filter(({ operation }) => operation !== 'same')).toEqual([]);
     // Neither the token nor the host key lies in the clear on the disk of whoever made it.
     for (const text of texts(join(at.folder, 'home'))) {
       expect(text).not.toContain(TOKENS.compute);

@@ -29,6 +29,8 @@ test.each([
   ['busy', 'POST https://api.digitalocean.com/v2/droplets: 429 (request "x") API Rate limit exceeded.'],
   ['busy', 'RequestLimitExceeded: Request limit exceeded.'],
   ['stuck', "Error waiting for droplet (1) to become ready: timeout (last state: 'new', timeout: 1h0m0s)"],
+  ['stuck', 'Error waiting for droplet (500002) to become ready: context deadline exceeded'],
+  ['stuck', 'timed-out waiting for Linode instance 5 to reach status running: context deadline exceeded'],
   ['nonsense', "invalid character '<' looking for beginning of value"],
 ] as const)('%s: %s', (kind, said) => {
   const refusal = refusalOf(plugin(`1 error occurred:\n\t* ${said}`));

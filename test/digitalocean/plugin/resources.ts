@@ -32,7 +32,7 @@ export interface Resource {
 }
 
 const POLL_MS = 1_000;
-/** As long as the time-out of a create that stacks/body.ts gives, which does not come through to here; tests say less. */
+/** As long as the time-out of a create that machines get, which does not come through to here; tests say less. */
 const ACTIVE_WITHIN_MS = Number(process.env.PLUGIN_PATIENCE_MS ?? 15 * 60_000);
 const GONE_WITHIN_MS = 60_000;
 
@@ -153,7 +153,11 @@ const droplet: Resource = {
       });
       if (shown === null) throw new Error(`droplet ${made.id} went before it was active`);
       if (at(shown, 'droplet').status === 'active') return shownDroplet(at(shown, 'droplet'), asked);
-      if (Date.now() > until) throw new HalfMade(`droplet ${made.id} stays new`, shownDroplet(made, asked));
+      if (Date.now() > until)
+        throw new HalfMade(
+          `it waited for droplet ${made.id} to become ready: context deadline exceeded`,
+          shownDroplet(made, asked),
+        );
       await sleep(POLL_MS);
     }
   },
