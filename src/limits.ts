@@ -34,6 +34,9 @@ export const HOLD_MS = 30_000;
 /** How long a function that no longer serves is proxied beyond the TTL: resolvers round up, clients hold on. */
 export const FORWARD_GRACE_MS = 1_000;
 
+/** Machines of a slow cloud take minutes to start; one that takes longer than this is given up. */
+export const CREATE_TIMEOUT_MS = fromEnvironment('CELL_CREATE_TIMEOUT_MS', 15 * 60_000);
+
 /** Clouds take a minute to end a machine that runs. */
 export const GONE_TIMEOUT_MS = fromEnvironment('CELL_GONE_TIMEOUT_MS', 180_000);
 

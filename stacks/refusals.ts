@@ -98,6 +98,7 @@ function bare(words: string): string {
   return words
     .replace(/^.*?\b(?:get|post|put|delete) "?(?:https?:\/\/|\/)\S+?"?:? (?=\S)/i, '')
     .replace(/\((?:request|cause) "[^"]*"\) ?/g, '')
+    .replace(/[.;]*; giving up after \d+ attempt\(s\)/, '')
     .replaceAll('"', "'")
     .replace(/^[\s*:]+|[\s.]+$/g, '');
 }
@@ -116,7 +117,7 @@ export function refusalOf(thrown: unknown): Refusal | null {
   const text = all.flatMap((error) => [error.message, error.why ?? '']).join('\n');
   for (const [kind, says] of SAYS) {
     const line = text.split('\n').find((one) => says.test(one));
-    if (line !== undefined) return { kind, why: `${kind}: ${short(line, says)}` };
+    if (line !== undefined) return { kind, why: `${kind}: ${short(bare(line), says)}` };
   }
   const refused = all.find(({ code }) => code === 'PROVIDER_REFUSED');
   return refused === undefined ? null : { kind: 'refused', why: short(refused.why ?? refused.message) };

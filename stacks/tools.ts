@@ -24,7 +24,7 @@ export interface Tool {
   readonly disk: number | null;
 }
 
-const DISK: Readonly<Partial<Record<ToolName, number>>> = { pulumi: 113, digitalocean: 54, linode: 87 };
+const DISK: Readonly<Partial<Record<ToolName, number>>> = { pulumi: 113, digitalocean: 54, linode: 95 };
 
 /** MB that an `up` takes at most while it runs, the CLI and a plugin together (seen with DigitalOcean's and Linode's). */
 export const DIVISION_MB = 350;

@@ -71,7 +71,14 @@ function isStack(urn: string): boolean {
   return urn.includes('::pulumi:pulumi:Stack::');
 }
 
-/** Without the CLI's colour marks, `<{%reset%}>`, and the blank lines around. */
+/**
+ * Without the CLI's colour marks, `<{%reset%}>`, and the blank lines around; and without what makers' plugins say of
+ * themselves: a place in their source before their words, `x.go:571: sdk.schema: `, and their version behind them.
+ */
 function plain(message: string): string {
-  return message.replace(/<\{%.*?%\}>/g, '').trim();
+  return message
+    .replace(/<\{%.*?%\}>/g, '')
+    .replace(/^[ \t]*[\w./-]+\.go:\d+: (?:sdk\.[\w.]+: )?/gm, '')
+    .replace(/: provider=[\w-]+@[\w.+-]+[ \t]*$/gm, '')
+    .trim();
 }

@@ -2,6 +2,7 @@
 import { isIPv6 } from 'node:net';
 import type { CloudGene } from '../../genome/schema.ts';
 import { CellError } from '../../src/errors.ts';
+import { CREATE_TIMEOUT_MS } from '../../src/limits.ts';
 import type { Place, Reach } from '../../src/model.ts';
 import { plainAddress } from '../address.ts';
 import { centsOf, type Priced, tableOf } from '../prices/table.ts';
@@ -12,8 +13,8 @@ export type RentedGene = Extract<CloudGene, { provider: Priced }>;
 
 /** Everybody, by IPv4 and by IPv6. */
 export const EVERYBODY = { ipv4: '0.0.0.0/0', ipv6: '::/0' } as const;
-/** Machines of a slow cloud take minutes to start; a create that takes longer than this has failed. */
-export const WITHIN = { create: '15m', update: '15m', delete: '10m' } as const;
+/** Told to the plugin of a machine, whose maker waits for it. */
+export const WITHIN = { create: `${CREATE_TIMEOUT_MS / 1000}s`, update: '15m', delete: '10m' } as const;
 const SSH_PORT = 22;
 const HTTPS_PORT = 443;
 

@@ -13,9 +13,10 @@ import { type Ticking, tickingAt } from './cell.support.ts';
 import { TOKENS } from './cloud.support.ts';
 import { type Cloud, noMachines } from './cloud.ts';
 
-// Read where it is loaded: nobody waits here for three minutes.
+// Read where they are loaded: nobody waits here for three minutes, nor for fifteen.
 vi.hoisted(() => {
   process.env.CELL_GONE_TIMEOUT_MS = '2000';
+  process.env.CELL_CREATE_TIMEOUT_MS = '30000';
 });
 
 type Trouble = NonNullable<Cloud['trouble']>;

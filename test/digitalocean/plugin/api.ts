@@ -31,7 +31,9 @@ export function apiAt(endpoint: string, token: string): Api {
           if (answer.status === 404) return null;
           if (answer.ok) return text === '' ? {} : (JSON.parse(text) as Body);
           const again = answer.status === 429 || answer.status >= 500;
-          if (!again || last) throw new Refused(`${method} ${endpoint}${path}: ${answer.status} ${reasonIn(text)}`);
+          const why = `${method} ${endpoint}${path}: ${answer.status} ${reasonIn(text)}`;
+          if (!again) throw new Refused(why);
+          if (last) throw new Refused(`${why}; giving up after ${ATTEMPTS} attempt(s)`);
         } catch (thrown) {
           if (thrown instanceof Refused || thrown instanceof SyntaxError || last) throw thrown;
         }

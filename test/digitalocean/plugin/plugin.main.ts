@@ -67,6 +67,9 @@ const provider: server.Provider = {
       const live = await resourceOf(urn).create(api(), open(wire as Record<string, unknown>).values);
       return { id: live.id, outs: live.outputs };
     } catch (thrown) {
+      // As the maker's says it: with a place in its source and its version around.
+      if (thrown instanceof Error)
+        thrown.message = `sdk-v2/provider2.go:571: sdk.helper_schema: ${thrown.message}: provider=digitalocean@${provider.version}`;
       if (!(thrown instanceof HalfMade)) throw thrown;
       const { live, message } = thrown;
       throw Object.assign(thrown, { id: live.id, properties: live.outputs, reasons: [message] });
