@@ -6,7 +6,7 @@
  */
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { isAlive } from './lock.ts';
+import { isAlive, startOf } from './lock.ts';
 import type { PulumiWorkspace } from './pulumi.workspace.ts';
 
 /** How long an orphan may go on, ms. It notices that its parent is gone within a second. */
@@ -21,7 +21,7 @@ interface Orphan {
 /** Resolves when nothing of an earlier call runs any more and the CLI's own lock is free. */
 export async function clearLeftovers(workspace: PulumiWorkspace): Promise<void> {
   const locks = join(workspace.stateFolder, 'locks');
-  const orphans = [...plugins(workspace.pluginsFolder), ...clis(locks)];
+  const orphans = [...plugins(workspace.pluginsFolder), ...makers(workspace.pluginsFolder), ...clis(locks)];
   const deadline = Date.now() + PATIENCE_MS;
   for (const { pid, started } of orphans) {
     while (isAlive(pid, started) && Date.now() < deadline) await pause();
@@ -39,6 +39,33 @@ function plugins(folder: string): readonly Orphan[] {
   }));
 }
 
+/**
+ * Plugins of Pulumi's packages note nothing, and go on without their CLI for minutes: they ask again for a machine that
+ * nobody would know of. Each has the folder of its stack in its environment. Found on Linux, which is what cells run on.
+ */
+function makers(folder: string): readonly Orphan[] {
+  const mark = `\0CELL_PLUGIN_PIDS=${folder}\0`;
+  return pids().flatMap((pid) => {
+    const program = basename(textOf(`/proc/${pid}/cmdline`).split('\0')[0] ?? '');
+    if (!/^pulumi-resource-(?!cell$)/.test(program)) return [];
+    return `\0${textOf(`/proc/${pid}/environ`)}`.includes(mark) ? [{ pid, started: startOf(pid) }] : [];
+  });
+}
+
+function pids(): readonly number[] {
+  if (!existsSync('/proc/self/environ')) return [];
+  return readdirSync('/proc').map(Number).filter(Number.isInteger);
+}
+
+/** Empty where there is none, or it is somebody else's. */
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
 /** The CLI's lock files say its pid. Another process may have got that pid since: only a Pulumi counts. */
 function clis(folder: string): readonly Orphan[] {
   return filesIn(folder).flatMap((file) => {
@@ -49,11 +76,7 @@ function clis(folder: string): readonly Orphan[] {
 }
 
 function isPulumi(pid: number): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')[0]?.endsWith('pulumi') ?? false;
-  } catch {
-    return false;
-  }
+  return textOf(`/proc/${pid}/cmdline`).split('\0')[0]?.endsWith('pulumi') ?? false;
 }
 
 function filesIn(folder: string): readonly string[] {

@@ -72,3 +72,19 @@ test('waits for a plugin that still runs', async () => {
   const [code] = await ended;
   expect(code).toBe(0); // by itself, not killed
 });
+
+/** It notes nothing, and does not see that its CLI is gone. */
+test.skipIf(process.platform !== 'linux')("waits for a maker's plugin of this stack, and of no other", async () => {
+  const run = (folder: string, ms: number) =>
+    spawn(process.execPath, ['-e', `setTimeout(() => {}, ${ms})`], {
+      argv0: '/opt/pulumi-resource-digitalocean',
+      env: { ...process.env, CELL_PLUGIN_PIDS: folder },
+    });
+  const [own, other] = [run(workspace.pluginsFolder, 700), run(`${workspace.pluginsFolder}2`, 60_000)];
+  const ended = once(other, 'exit');
+  await clearLeftovers(workspace);
+  expect(isAlive(own.pid!, null)).toBe(false);
+  expect(isAlive(other.pid!, null)).toBe(true);
+  other.kill();
+  await ended;
+});
