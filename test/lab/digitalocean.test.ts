@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Status } from '../../src/status.ts';
+import { DIGITALOCEAN_SCOPES } from '../../stacks/credentials/digitalocean.ts';
 import { findPulumi } from '../../stacks/engines/pulumi.find.ts';
 import type { Droplet } from '../digitalocean/answers.ts';
 import { leftIn, ownTagsIn, TOKENS } from '../digitalocean/cloud.support.ts';
@@ -21,6 +22,8 @@ const OCTET = 195;
 const [ZONE, NAME] = ['small.test', 'www.small.test'];
 const TITLE = 'an organism at DigitalOcean';
 const WITHIN = 600_000;
+/** The token that takes the place of one that was revoked. */
+const ANOTHER = 'dop_v1_another';
 /** A rest that is longer than the TTL: before that, nobody has heard of the child. */
 const RHYTHM = `rhythm: { settle: 3s, hold: 3s, refractory: 90s, calm: 30s, jitter: 1s }
 healing: { suspectAfter: 15s, deadAfter: 40s, aloneAfter: 10m }
@@ -131,6 +134,48 @@ dns: { provider: digitalocean, ${at('dns')}, ttl: 30s }
     expect(await named()).toEqual(addresses());
   });
 
+  test('lives through a token that is revoked in the middle of a division, and gets another from its owner', {
+    timeout: WITHIN,
+  }, async () => {
+    const [first] = (await plot.status()).cells;
+    const load = loadFrom({ netns: namespace.name, name: NAME, path: '/hello', rate: 20, dns: rented.dns });
+    try {
+      const before = rented.cloud.made.length;
+      rented.cloud.trouble = (asked, then) => {
+        if (!isCreate(asked)) return null;
+        const given = then();
+        rented.cloud.tokens.delete(TOKENS.compute);
+        return given;
+      };
+      await until('a droplet is made', async () => {
+        await plot.cell('ssh', first!.name, '--', 'cell', 'divide', '--now', 'web');
+        return droplets().length === 2;
+      });
+      rented.cloud.trouble = null;
+      const refused = ({ cells }: Status) => cells.some(({ why }) => /DigitalOcean does not take/.test(why));
+      await plot.until('the reason is in the status', refused, 120_000);
+      // Taken back it cannot be without a token, and it says what to do.
+      await until('it cannot be taken back', async () => /at step takeBack.*cell seed/.test(await cell('status')));
+      expect(rented.cloud.made).toHaveLength(before + 1);
+      expect(droplets()).toHaveLength(2);
+      // The owner makes another at the maker, puts it where the old one was, and seeds again.
+      rented.cloud.tokens.set(ANOTHER, DIGITALOCEAN_SCOPES.compute);
+      writeFileSync(join(folder, 'compute'), ANOTHER, { mode: 0o600 });
+      await cell('seed', '--yes');
+      await until('what was made goes', () => droplets().length === 1, 180_000);
+      const isBack = ({ cells }: Status) => cells.length === 1 && cells[0]?.budget === first?.budget;
+      await plot.until('what was begun is taken back', isBack, 120_000);
+      expect([rented.cloud.keys.size, rented.cloud.firewalls.size]).toEqual([1, 1]);
+      expect(rented.cloud.made).toHaveLength(before + 1);
+      expect(await named()).toEqual(addresses());
+    } finally {
+      const { sent, failures } = await load.stop();
+      expect(sent).toBeGreaterThan(100);
+      expect(failures).toEqual([]);
+    }
+  });
+
+  // With the other token, from here on.
   test('divides under pressure, by its own tick, through the API; both serve', { timeout: WITHIN }, async () => {
     const [first] = (await plot.status()).cells;
     const load = loadFrom({ netns: namespace.name, name: NAME, path: '/hello', rate: 80, dns: rented.dns });
