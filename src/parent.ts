@@ -99,7 +99,7 @@ export async function parentOf(
       return engineOf(here, plan.engine, genome);
     },
     unmake: (birth) => unmake(here, genome, birth),
-    seek: (birth, why) => seekBirth(here, birth, why),
+    seek: (birth, why, kept) => seekBirth(here, birth, why, kept),
     async seekFor(child) {
       if (await gaveUp(here, child.id)) await seekOf(here, genome, child, `${child.name} has gone`);
     },

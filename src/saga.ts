@@ -38,6 +38,8 @@ export interface Stem extends Saga<'stem'>, Making {}
 export interface Seek extends Saga<'seek'> {
   readonly birth: BirthId | null;
   readonly maker: CellId | null;
+  /** The provider's id of the one that the birth has; left out where it was given up. */
+  readonly kept?: string;
   readonly why: string;
   /** When it was given up. */
   since: number;
@@ -94,8 +96,8 @@ export interface Parent {
   engine(plan: Pick<StackPlan, 'engine' | 'resources'>): Promise<Engine>;
   /** Destroys the machine of a birth, by its stack and by its tags. */
   unmake(birth: BirthId): Promise<void>;
-  /** Looks from now on for what a birth may have been given after all. */
-  seek(birth: BirthId, why: string): Promise<void>;
+  /** Looks from now on for what a birth may have been given after all, beside the machine that it keeps. */
+  seek(birth: BirthId, why: string, kept?: string): Promise<void>;
   /** A connection to the child, opened with the imprint key and kept for the saga. */
   reachChild(saga: Mitosis | Stem): Promise<Remote>;
   /** Whether a key opens the machine. */

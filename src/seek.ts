@@ -24,8 +24,8 @@ export function mayComeLate(genome: Genome, cloud: string | null): boolean {
 }
 
 /** From here on it is looked for, whenever this process is killed. Said again for the same, it begins anew. */
-export async function seekBirth(here: Here, birth: BirthId, why: string): Promise<void> {
-  await begin(here, seekId(birth), { birth, maker: null, why });
+export async function seekBirth(here: Here, birth: BirthId, why: string, kept?: string): Promise<void> {
+  await begin(here, seekId(birth), { birth, maker: null, why, ...(kept === undefined ? {} : { kept }) });
 }
 
 /** The same for what a cell that is about to be gone may have asked for. */
@@ -39,7 +39,7 @@ export async function gaveUp(here: Here, cell: CellId): Promise<boolean> {
   return births.some(({ by, state }) => by === cell && state === 'abandoned');
 }
 
-async function begin(here: Here, id: string, what: Pick<Seek, 'birth' | 'maker' | 'why'>): Promise<void> {
+async function begin(here: Here, id: string, what: Pick<Seek, 'birth' | 'maker' | 'kept' | 'why'>): Promise<void> {
   const since = here.clock();
   const due = nextLook(since, since) ?? since;
   await here.journal.save({ ...newSaga(since, id, 'seek', 'look'), ...what, since, due } as Seek);
@@ -52,11 +52,13 @@ export function seekSteps(here: Here, genome: Genome): Steps<Seek> {
 
 async function look(here: Here, genome: Genome, seek: Seek) {
   const found = await unmakeLate(here, genome, seek);
-  for (const birth of found) here.log(`a machine of ${birth}, given up before, appeared and was destroyed`, 'warning');
+  for (const birth of found)
+    here.log(`a machine of ${birth} that nobody knew of appeared and was destroyed`, 'warning');
   const now = here.clock();
   // A clock that went back tells nothing of how long it has been.
   if (now < seek.since) seek.since = now;
-  if (seek.birth !== null && isOver(seek.since, now)) await paidBack(here, seek.birth, seek.why);
+  if (seek.birth !== null && seek.kept === undefined && isOver(seek.since, now))
+    await paidBack(here, seek.birth, seek.why);
   const goOnAt = nextLook(seek.since, now);
   return goOnAt === null ? undefined : ({ goOnAt, again: true } as const);
 }

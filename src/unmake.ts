@@ -61,15 +61,18 @@ export async function unmakeUnknown(
 export async function unmakeLate(
   here: Here,
   genome: Genome,
-  { birth, maker }: { readonly birth: BirthId | null; readonly maker: string | null },
+  { birth, maker, kept }: { readonly birth: BirthId | null; readonly maker: string | null; readonly kept?: string },
 ): Promise<readonly BirthId[]> {
   const late = (provider: ComputeProvider) => provider.lost !== undefined;
   const known = knownBirths(await lineageOf(here));
   const wanted = (machine: TaggedMachine) =>
     machine.birth !== null &&
-    (birth === null ? machine.parent === maker && !known.has(machine.birth) : machine.birth === birth);
+    (birth === null
+      ? machine.parent === maker && !known.has(machine.birth)
+      : machine.birth === birth && machine.id !== kept);
   const births = await removeMachines(here, genome, wanted, () => false, late);
-  for (const one of births) await unmint(here, genome, one);
+  // What has a machine that it keeps has its credentials, too.
+  if (kept === undefined) for (const one of births) await unmint(here, genome, one);
   return births;
 }
 

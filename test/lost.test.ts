@@ -82,6 +82,7 @@ function making(one: World, fails: 'never' | 'before' | 'after' = 'never', failu
       plan: { name: 's' },
       credential: null,
       make,
+      unseen: async (kept) => void one.did.push(`kept ${kept}`),
       pause: async () => undefined,
     },
     { genome: { organism: 'garden' } as never, log: () => undefined },
@@ -103,7 +104,7 @@ describe('a machine', () => {
     await expect(making(one, 'after')).rejects.toThrow('no answer');
     expect(await making(one, 'never', 1)).toMatchObject({ address: '192.0.2.10' });
     expect(one.machines.map(({ id }) => id)).toEqual(['10']);
-    expect(one.did).toEqual(['up']);
+    expect(one.did).toEqual(['up', 'kept 10']);
   });
 
   test('that was not made leaves no names to the next attempt', async () => {
@@ -136,6 +137,8 @@ describe('a machine', () => {
     const one = world({ unlisted: 1_000 });
     expect(await making(one)).toMatchObject({ address: '192.0.2.10' });
     expect(one.unlisted).toBeGreaterThan(900);
+    // Others may come later.
+    expect(one.did).toEqual(['up', 'kept 10']);
   });
 
   test('that the stack knows stays, and others go', async () => {
@@ -158,6 +161,6 @@ describe('a machine', () => {
     const one = world({ machines: [machine('4', { address: null })] });
     await expect(making(one)).rejects.toMatchObject({ code: 'NOT_FOUND', message: 'the machine has no address yet' });
     expect(one.machines).toHaveLength(1);
-    expect(one.did).toEqual([]);
+    expect(one.did).toEqual(['kept 4']);
   });
 });

@@ -240,7 +240,8 @@ function seek(view: View, course: Course, now: number): void {
     explain(`what was given up is looked for again in ${span(failing.due - now)}; it failed (${failing.failure})`);
     return;
   }
-  const held = view.self.attempts.find((birth) => view.sagas.some(({ id }) => id === seekId(birth)));
+  const has = (wanted: string) => view.sagas.some(({ id }) => id === wanted);
+  const held = view.self.attempts.find((birth) => has(seekId(birth)) && !has(birth));
   if (held !== undefined) explain(`the machine of ${held}, given up, may appear: it is paid for until it has not`);
 }
 

@@ -51,7 +51,12 @@ export async function makeBody(parent: Parent, saga: Mitosis | Stem): Promise<vo
   if (provider.lost !== undefined) {
     const credential = (await parent.credentials()).compute?.[saga.cloud] ?? null;
     try {
-      saga.reach = await makeOnce({ provider, lost: provider.lost, engine, plan, credential, make }, parent, saga);
+      const unseen = (kept: string) => parent.seek(saga.birth, 'its machine is there', kept);
+      saga.reach = await makeOnce(
+        { provider, lost: provider.lost, engine, plan, credential, unseen, make },
+        parent,
+        saga,
+      );
     } catch (error) {
       saga.mayCome = saga.mayCome === true || !madeNothing(error);
       throw inWords(error, gene.provider, saga.cloud);

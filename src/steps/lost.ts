@@ -6,7 +6,7 @@
  * adopted machine stays out of the checkpoint; whoever unmakes it finds it as it was found here.
  *
  * A cloud may list a machine some time after it was made. One that nobody knows was made before the one that is known, so
- * it is looked for until that one is listed.
+ * it is looked for until that one is listed; where that takes long, or nobody knows which was the last, later (seek.ts).
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Engine, Portable } from '../../stacks/engines/engine.ts';
@@ -25,6 +25,8 @@ interface Making {
   readonly engine: Pick<Engine, 'destroy' | 'export'>;
   readonly plan: Pick<StackPlan, 'name'>;
   readonly credential: Json;
+  /** Told which machine of the birth is kept, where others may have been made that are not listed yet. */
+  readonly unseen: (kept: string) => Promise<void>;
   /** Runs the stack. */
   readonly make: () => Promise<{ readonly outputs: Outputs }>;
   readonly pause?: (ms: number) => Promise<unknown>;
@@ -32,7 +34,7 @@ interface Making {
 
 /** Where the machine is reached. */
 export async function makeOnce(
-  { provider, lost, engine, plan, credential, make, pause = sleep }: Making,
+  { provider, lost, engine, plan, credential, unseen, make, pause = sleep }: Making,
   parent: Pick<Parent, 'genome' | 'log'>,
   saga: Pick<Mitosis | Stem, 'birth' | 'failures'>,
 ): Promise<Reach> {
@@ -52,6 +54,7 @@ export async function makeOnce(
     if (!before.some(({ id }) => id === own)) {
       parent.log(`machine ${kept.id} of ${birth} is there already, and adopted`, 'warning');
       await remove(before.filter((machine) => machine !== kept));
+      await unseen(kept.id);
       return lost.reach(kept);
     }
   } else if (saga.failures > 0) {
@@ -67,6 +70,7 @@ export async function makeOnce(
     after = await found();
   }
   await remove(after.filter(({ id }) => id !== made));
+  if (made !== undefined && !after.some(({ id }) => id === made)) await unseen(String(made));
   return provider.reach(outputs);
 }
 

@@ -41,7 +41,7 @@ export async function listInstances(
   return found;
 }
 
-/** The instance, and the security group that was made for it. Each may be gone already. */
+/** The instance, and the security group of its birth, unless another of that birth is there. Each may be gone already. */
 export async function removeInstance(id: string, credential: Json, patience: Patience = {}): Promise<void> {
   const look = async () => {
     const answer = await ec2(credential, 'DescribeInstances', { 'InstanceId.1': id }, NO_INSTANCE, patience);
@@ -53,7 +53,10 @@ export async function removeInstance(id: string, credential: Json, patience: Pat
   const isOver = async () => ((await look())?.instanceState?.name ?? 'terminated') === 'terminated';
   await untilGone(`AWS's instance ${id}`, isOver, patience);
   const birth = tagOf(instance, BIRTH_TAG);
-  if (birth !== null) await removeGroups(birth, credential, patience);
+  if (birth === null) return;
+  const others = await listInstances(tagOf(instance, ORGANISM_TAG) ?? '', credential, patience);
+  if (!others.some((other) => other.id !== id && other.birth === birth))
+    await removeGroups(birth, credential, patience);
 }
 
 /** What was made for an instance that is not there. */

@@ -47,7 +47,10 @@ export async function listDroplets(organism: string, credential: Json): Promise<
   }));
 }
 
-/** The droplet, and what was made for it alone. Each may be gone already. */
+/**
+ * The droplet, and what was made for its birth, unless another of the same birth is there, which needs it. Each may be gone
+ * already.
+ */
 export async function removeDroplet(id: string, credential: Json, patience: Patience = {}): Promise<void> {
   const api = client(credential);
   const path = `/v2/droplets/${encodeURIComponent(id)}`;
@@ -61,7 +64,9 @@ export async function removeDroplet(id: string, credential: Json, patience: Pati
     patience,
   );
   const birth = birthAmong(tags, name);
-  if (birth !== null) await clearNamed(api, name, birth);
+  if (birth === null) return;
+  const others = await listDroplets(flatValue(tags, 'organism') ?? '', credential);
+  if (!others.some((other) => other.id !== id && other.birth === birth)) await clearNamed(api, name, birth);
 }
 
 /** What was made for a droplet that is not there. */

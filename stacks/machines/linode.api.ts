@@ -43,7 +43,7 @@ export async function listInstances(organism: string, credential: Json): Promise
     }));
 }
 
-/** The instance, and the firewall that was made for it. Each may be gone already. */
+/** The instance, and the firewall of its birth, unless another of that birth is there. Each may be gone already. */
 export async function removeInstance(id: string, credential: Json, patience: Patience = {}): Promise<void> {
   const api = client(credential);
   const path = `/linode/instances/${encodeURIComponent(id)}`;
@@ -57,7 +57,9 @@ export async function removeInstance(id: string, credential: Json, patience: Pat
     patience,
   );
   const birth = birthAmong(tags, label);
-  if (birth !== null) await clearBirth(api, birth);
+  if (birth === null) return;
+  const others = await listInstances(flatValue(tags, 'organism') ?? '', credential);
+  if (!others.some((other) => other.id !== id && other.birth === birth)) await clearBirth(api, birth);
 }
 
 /** What was made for an instance that is not there. */

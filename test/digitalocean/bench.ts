@@ -38,7 +38,15 @@ export function aCloud() {
       const { compute } = at;
       const make = () => pulumi.up(plan, BINDINGS);
       return makeOnce(
-        { provider: compute, lost: compute.lost!, engine: pulumi, plan, credential: at.credential(), make },
+        {
+          provider: compute,
+          lost: compute.lost!,
+          engine: pulumi,
+          plan,
+          credential: at.credential(),
+          unseen: async () => undefined,
+          make,
+        },
         { genome: genomeWith(at.near()), log: () => undefined },
         { birth: WHO.birth, failures },
       );

@@ -41,6 +41,8 @@ withPulumi('a cloud that misbehaves, by a real Pulumi CLI', () => {
     // The plugin asked again, as the maker's does, and so two were made.
     expect(at.cloud.made).toHaveLength(2);
     expect([...at.cloud.droplets.values()].map(({ networks }) => networks?.ipv4)).toEqual([address]);
+    // What stands before the one that is kept is not the other's.
+    expect([at.cloud.firewalls.size, at.cloud.keys.size]).toEqual([1, 1]);
     await unmake(bodyOf(near()));
     expect(leftIn(at.cloud)).toEqual([]);
   });

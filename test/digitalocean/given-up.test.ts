@@ -9,6 +9,7 @@ import { lineageOf, say } from '../../src/here.ts';
 import type { Cell, Deed } from '../../src/model.ts';
 import { cellDonor, parentOf } from '../../src/parent.ts';
 import type { Apoptosis } from '../../src/saga.ts';
+import { seekBirth } from '../../src/seek.ts';
 import { bury } from '../../src/steps/take-in.ts';
 import { birthOf, member, sync, tempDir } from '../memory/support.ts';
 import type { Asked, Given } from '../stacks/credentials/server.support.ts';
@@ -61,6 +62,13 @@ withPulumi('a birth given up before its machine was listed, by a real Pulumi CLI
     };
     return calls;
   }
+  /** A droplet that is there: of a birth, asked for by a cell. */
+  function drop(id: number, birth: string, parent: string): void {
+    const tags = ['cell-organism:garden', `cell-birth:${birth}`, `cell-parent:${parent}`];
+    const what = { name: `garden-${birth}`, region: 'ams3', size: 's-1vcpu-1gb', image: 'debian-13-x64' };
+    const made = { ...what, userData: '', keys: [], createdAt: '2026-01-01T00:00:00Z', networks: null };
+    at.cloud.droplets.set(id, { id, tags, listedFrom: 0, ...made });
+  }
   const appear = () => {
     for (const droplet of at.cloud.droplets.values()) droplet.listedFrom = 0;
   };
@@ -85,7 +93,7 @@ withPulumi('a birth given up before its machine was listed, by a real Pulumi CLI
     cell.pass(60_000);
     await cell.tick();
     expect(leftIn(at.cloud)).toEqual([]);
-    expect(cell.said.join('\n')).toMatch(/given up before, appeared and was destroyed/);
+    expect(cell.said.join('\n')).toMatch(/that nobody knew of appeared and was destroyed/);
     // Another might come: the attempt still costs what it cost.
     expect(await open(cell)).toEqual(looking);
     cell.pass(PAID_MS);
@@ -134,14 +142,7 @@ withPulumi('a birth given up before its machine was listed, by a real Pulumi CLI
 
   describe('what a child asked for that is gone', () => {
     const PARTED = { kind: 'farewell' } as const;
-    /** A droplet that appears: of a birth, asked for by a cell. */
-    const appears = (birth: string, parent: string) => {
-      const tags = ['cell-organism:garden', `cell-birth:${birth}`, `cell-parent:${parent}`];
-      const id = at.cloud.droplets.size + 1;
-      const what = { name: `garden-${birth}`, region: 'ams3', size: 's-1vcpu-1gb', image: 'debian-13-x64' };
-      const made = { ...what, userData: '', keys: [], createdAt: '2026-01-01T00:00:00Z', networks: null };
-      at.cloud.droplets.set(id, { id, tags, listedFrom: 0, ...made });
-    };
+    const appears = (birth: string, parent: string) => drop(at.cloud.droplets.size + 1, birth, parent);
     const names = () => [...at.cloud.droplets.values()].map(({ name }) => name);
 
     /** A cell and its child, which gave an attempt up, and what the child would say next is heard. */
@@ -188,6 +189,20 @@ withPulumi('a birth given up before its machine was listed, by a real Pulumi CLI
       await cell.tick();
       expect(await cell.sagas()).toEqual([]);
     });
+  });
+
+  test('beside a machine that a birth has, what was made before it goes when it appears', async () => {
+    const cell = await tickingAt(at.cloud);
+    const { birth, id } = await cell.cell();
+    await seekBirth(cell.here, birth, 'its machine is there', '2');
+    for (const one of [1, 2]) drop(one, birth, id);
+    cell.pass(20_000);
+    await cell.tick();
+    expect([...at.cloud.droplets.keys()]).toEqual([2]);
+    cell.pass(SOUGHT_MS);
+    await cell.tick();
+    expect([...at.cloud.droplets.keys()]).toEqual([2]);
+    expect((await open(cell)).sagas).toEqual([]);
   });
 
   test('a refusal is no machine: it costs nothing from then on, and is looked for all the same', {
