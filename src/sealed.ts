@@ -53,7 +53,7 @@ async function secretFor({ function: name, variable, source }: Asked): Promise<s
     const { why = '', suggestion = '' } = cause as CellError;
     throw new CellError('NOT_FOUND', `${name} asks for the secret ${variable}, and ${source} cannot be had here`, {
       why,
-      suggestion: `${suggestion} No cell has it: whoever applies this genome sends it along, sealed. Nothing was proposed.`,
+      suggestion: `${suggestion.replace(/\.$/, '')}; no cell has it, so whoever applies this genome sends it along, sealed.`,
       cause,
       fields: { function: name, variable, source },
     });

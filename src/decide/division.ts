@@ -32,10 +32,10 @@ export function blockers(view: View, name: FunctionName, memory: TickMemory, now
   if (lineage.orders[self.id] !== undefined) found.push(lasting('this cell is ordered to wilt'));
   // A stem cell is paid for.
   const stem = stemFor(view);
+  const { maxCells } = genome.body;
   if (self.budget < 1 && stem === undefined) found.push(lasting('no budget is left'));
   // The budget bounds by itself; this holds where a genome allows less than there is budget for.
-  const { maxCells } = genome.body;
-  if (roomIn(lineage, maxCells) < (stem === undefined ? 1 : 0)) found.push(lasting(tooMany(maxCells)));
+  else if (roomIn(lineage, maxCells) < (stem === undefined ? 1 : 0)) found.push(lasting(tooMany(maxCells)));
   const { breaker } = memory;
   if (breaker.openUntil > now) {
     const failed = breaker.failures === 1 ? 'the last birth' : `the last ${breaker.failures} births`;

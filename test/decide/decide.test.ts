@@ -138,6 +138,16 @@ describe('dividing', () => {
       { ...SPENT, life: SEEDED.replace('genesis 5', 'genesis 1').replace('A 4', 'A 0') },
       /no budget is left/,
     ],
+    [
+      'a genome that allows no more, whatever budget there is',
+      { ...SPENT, genome: genome(GENES, { body: { maxCells: 1 } }) },
+      /the genome allows 1 cell in all/,
+    ],
+    [
+      'attempts, which count',
+      { ...SPENT, life: `${SEEDED}; A reserve b`, genome: genome(GENES, { body: { maxCells: 2 } }) },
+      /the genome allows 2 cells in all/,
+    ],
     ['the only function', { ...SPENT, life: SEEDED.replace('; S give db A', '') }, /only function here/],
     [
       'resting',

@@ -88,6 +88,12 @@ describe('making', () => {
     expect(why(decision)).not.toMatch(/stem/);
   });
 
+  test('one that is ready goes where the genome allows fewer now', () => {
+    const lower = keeping(1, { body: { maxCells: 1, stemCells: 1 } });
+    expect(actions({ life: ONE, genome: lower, sagas: [stem('b')] })).toMatchObject([{ kind: 'release', birth: 'b' }]);
+    expect(actions({ life: ONE, genome: keeping(1), sagas: [stem('b')] })).toEqual([]);
+  });
+
   test('only who has a slot', () => {
     const both = { life: DIVIDED, genome: keeping(1), memory: HEARD };
     expect(actions({ ...both, self: 'A' })).toEqual([MAKE]);
@@ -107,6 +113,11 @@ describe('making', () => {
         memory: HEARD,
       },
       /no budget is left/,
+    ],
+    [
+      'where the genome allows no more',
+      { life: SEEDED, genome: keeping(1, { body: { maxCells: 1, stemCells: 1 } }) },
+      /the genome allows 1 cell in all/,
     ],
     [
       'after a failed birth',
