@@ -229,9 +229,13 @@ export function raised(before: Genome, after: Genome): readonly ('maxCells' | 'm
 /** What an author signs beside the genome itself. */
 export type Signed = Pick<Proposed, 'raises' | 'maxCells' | 'authorities' | 'sealed'>;
 
-/** Keys as they stand in a genome, without comments. */
+/** 51 bytes, of which the first 19 are always the same. A genome may say what only looks like a key: nobody can sign with that. */
+const KEY = /^ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI[A-P][A-Za-z0-9+/]{42}$/;
+
+/** Keys that a genome names as authorities, without comments. */
 export function keysOf({ governance }: Pick<Genome, 'governance'>): readonly PublicKey[] {
-  return governance.authorities.map((line) => line.trim().split(/\s+/).slice(0, 2).join(' '));
+  const keys = governance.authorities.map((line) => line.trim().split(/\s+/).slice(0, 2).join(' '));
+  return [...new Set(keys)].filter((key) => KEY.test(key));
 }
 
 /** What whoever proposes a genome has to sign of it. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import * as d from '../../src/decide/renewal.ts';
+import { generateHostKey, isPublicKey } from '../../src/effects/keys.ts';
 import type { Cell, CellId, Lineage, Proposed, Pulse, Said } from '../../src/model.ts';
 import { birthOf } from './feeds.ts';
 
@@ -138,6 +139,16 @@ describe('whatever cells say', () => {
 });
 
 describe('what a genome asks of cells that live', () => {
+  test('keys of authorities are those that a key can be', () => {
+    const key = () => generateHostKey().publicKey;
+    const keys = Array.from({ length: 200 }, key);
+    const [one = '', two = ''] = keys;
+    const authorities = [`${one} laptop`, `  ${two}  ci  `, one, 'ssh-ed25519 AAAA ci', `${one.slice(0, -1)} short`];
+    expect(d.keysOf({ governance: { rule: 'majority', authorities, operators: [] } })).toEqual([one, two]);
+    expect(d.keysOf({ governance: { rule: 'majority', authorities: keys, operators: [] } })).toEqual(keys);
+    expect(keys.every(isPublicKey)).toBe(true);
+  });
+
   const gene = (more: object) => ({ packages: [], secrets: {}, ...more });
   const genome = (functions: object) => ({ functions }) as unknown as Parameters<typeof d.newSecrets>[0];
   const before = genome({ web: gene({ packages: ['jq'], secrets: { KEY: 'env:KEY' } }), db: gene({}) });
