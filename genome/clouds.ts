@@ -48,8 +48,8 @@ export const linodeCloud = z.strictObject({
 export const awsCloud = z.strictObject({
   provider: z.literal('aws').meta(d('Instances of EC2')),
   region: word('a region, such as eu-central-1').meta(d('Where machines are made: eu-central-1, us-east-1, …')),
-  size: word('an instance type, such as t4g.micro').meta(
-    d('What machines are made: t4g.micro (arm64), t3.micro (amd64), …'),
+  size: word('an instance type, such as t4g.small').meta(
+    d('What machines are made: t4g.small (arm64), t3.small (amd64), …'),
   ),
   image: z
     .string()

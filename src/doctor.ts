@@ -9,7 +9,7 @@ import type { Gene } from '../stacks/credentials/index.ts';
 import { findPulumi, findTool } from '../stacks/engines/pulumi.find.ts';
 import { dnsProvider } from '../stacks/records/index.ts';
 import type { Json } from '../stacks/stack.ts';
-import { DIVISION_MB, toolOf } from '../stacks/tools.ts';
+import { divisionMb, toolOf } from '../stacks/tools.ts';
 import { dnsFor, dnsOf, ONLY } from './decide/dns.ts';
 import { OLDEST_NODE } from './effects/artefacts.ts';
 import { resolveSecret } from './effects/secrets.ts';
@@ -80,7 +80,7 @@ function aboutTools(genome: Genome | null): Promise<Check>[] {
     const { file, version: wanted, disk } = toolOf(name);
     return check(file, true, async () => {
       const found = name === 'pulumi' ? findPulumi() : findTool(file, wanted);
-      const takes = name === 'pulumi' ? `; a division takes some ${DIVISION_MB} MB of memory while it runs` : '';
+      const takes = name === 'pulumi' ? `; a division takes some ${divisionMb(needed)} MB of memory while it runs` : '';
       if (found === null) {
         const size = disk === null ? 'nobody has measured how large it is' : `${disk} MB`;
         return {

@@ -26,8 +26,16 @@ export interface Tool {
 
 const DISK: Readonly<Partial<Record<ToolName, number>>> = { pulumi: 113, digitalocean: 54, linode: 95 };
 
-/** MB that an `up` takes at most while it runs, the CLI and a plugin together (seen with DigitalOcean's and Linode's). */
-export const DIVISION_MB = 350;
+/**
+ * MB of memory that an `up` takes at most while it runs, the CLI, this program and a plugin together: seen with DigitalOcean's
+ * and Linode's. AWS's plugin alone has 320 to 430 (pulumi-aws, issue 5860, of 7.3.1).
+ */
+const USUAL_MB = 350;
+const DIVISION: Readonly<Partial<Record<ToolName, number>>> = { aws: 650 };
+
+/** The same for what runs with these tools. */
+export const divisionMb = (names: readonly string[]): number =>
+  Math.max(USUAL_MB, ...names.map((name) => DIVISION[name as ToolName] ?? 0));
 
 const OSES: Readonly<Record<string, Platform['os']>> = { linux: 'linux', darwin: 'darwin' };
 const ARCHES: Readonly<Record<string, Platform['arch']>> = {

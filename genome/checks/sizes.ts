@@ -1,13 +1,14 @@
 /** Rented machines: sizes and regions that the price table knows, and machines that are large enough to divide. */
 import { centsOf, type Priced, sizeIn, sizesIn, type Table, tableOf } from '../../stacks/prices/table.ts';
+import { divisionMb } from '../../stacks/tools.ts';
 import type { CloudGene, Genome } from '../schema.ts';
 import { closestTo, nearest } from '../suggest.ts';
 import type { Report } from './complaint.ts';
 
 type Rented = Extract<CloudGene, { provider: Priced }>;
 
-/** MiB: an engine and its plugins take some 350 in all, and a system with a cell's functions the rest. */
-const ENOUGH_TO_DIVIDE = 768;
+/** MiB that a system with a cell's functions takes, beside an engine and its plugins. */
+const THE_REST = 400;
 
 const PROVIDERS: readonly string[] = ['aws', 'digitalocean', 'linode'] satisfies readonly Priced[];
 
@@ -61,16 +62,18 @@ function checkSize(name: string, gene: Rented, table: Table, report: Report): vo
 
 const orPrice = (closest: string) => `${closest}, or monthly: what a machine costs`;
 
-function checkMemory(genome: Genome, name: string, { size }: Rented, table: Table, report: Report): void {
-  const memory = sizeIn(table, size)?.memory ?? ENOUGH_TO_DIVIDE;
+function checkMemory(genome: Genome, name: string, { provider, size }: Rented, table: Table, report: Report): void {
+  const engine = divisionMb([provider]);
+  const enough = engine + THE_REST;
+  const memory = sizeIn(table, size)?.memory ?? enough;
   const divides = Object.values(genome.functions).some((gene) => gene.divide !== 'never') || genome.body.stemCells > 0;
-  if (memory >= ENOUGH_TO_DIVIDE || !divides || genome.body.maxCells === 1) return;
+  if (memory >= enough || !divides || genome.body.maxCells === 1) return;
   report({
     severity: 'warning',
     code: 'machine-too-small',
     at: ['clouds', name, 'size'],
-    message: `a machine of ${memory} MiB is too small to make another: that takes some 350 MiB`,
-    expected: '1 GiB of memory, or maxCells: 1',
+    message: `a machine of ${memory} MiB is too small to make another: that takes some ${engine} MiB`,
+    expected: `${Math.ceil(enough / 1024)} GiB of memory, or maxCells: 1`,
     because: [['functions'], ['body', 'maxCells']],
   });
 }

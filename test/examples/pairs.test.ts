@@ -20,7 +20,7 @@ const CLOUDS: readonly object[] = [
   { provider: 'nspawn', box: at, credentials },
   { provider: 'digitalocean', region: 'ams3', size: 's-1vcpu-1gb', credentials },
   { provider: 'linode', region: 'eu-central', size: 'g6-nanode-1', credentials },
-  { provider: 'aws', region: 'eu-central-1', size: 't4g.micro', credentials },
+  { provider: 'aws', region: 'eu-central-1', size: 't4g.small', credentials },
 ];
 const DNS: readonly object[] = [
   { provider: 'local' },

@@ -12,7 +12,7 @@ const linode = (more: object = {}) => ({
   ...more,
 });
 const aws = (more: object = {}) => ({
-  ...{ provider: 'aws', region: 'eu-central-1', size: 't4g.micro' },
+  ...{ provider: 'aws', region: 'eu-central-1', size: 't4g.small' },
   ...{ credentials: 'command:aws configure export-credentials' },
   ...more,
 });
@@ -94,6 +94,9 @@ describe('a rented machine', () => {
     const small = digitalocean({ size: 's-1vcpu-512mb-10gb' });
     expect(garden(small)).toEqual(['warning machine-too-small clouds.near.size']);
     expect(garden(small, { 'body.maxCells': 1, 'functions.web.divide': 'never' })).toEqual([]);
+    // AWS's plugin takes more than others.
+    expect(garden(aws({ size: 't3.micro' }))).toEqual(['warning machine-too-small clouds.near.size']);
+    expect(garden(aws({ size: 't3.small' }))).toEqual([]);
   });
 
   it('is paid for within the cap', () => {
