@@ -127,3 +127,30 @@ test.each(['after:fail', 'after:back', 'in:place', 'after:turn'])(
     expect(await functionsHere()).toEqual(['second', 'web']);
   },
 );
+
+test('killed while it takes a secret in, it has it; taken back, it has the one from before', {
+  timeout: TIMEOUT,
+}, async () => {
+  Object.assign(process.env, { KILLS_ONE: 'one', KILLS_TWO: 'two' });
+  const token = async () => (await garden.cell('exec', 'web', '--', 'sh', '-c', 'echo $TOKEN')).stdout.trim();
+  const kept = original;
+  const asking = (source: string) =>
+    kept.replace('    divide: replicate', `    secrets: { TOKEN: env:${source} }\n    divide: replicate`);
+  original = asking('KILLS_ONE');
+  await propose('secret', true);
+  await struck('kill-in:place');
+  await settled('current');
+  expect(await token()).toBe('one');
+  // What is there is not asked for again.
+  delete process.env.KILLS_ONE;
+  original = asking('KILLS_TWO');
+  await propose('never', true, '/nowhere');
+  await struck('kill-in:place');
+  await settled('failed');
+  expect(await tick()).toBe(0);
+  expect(await token()).toBe('one');
+  original = asking('KILLS_ONE');
+  await propose('unasked', true);
+  await settled('current');
+  expect([await colour(), await token()]).toEqual(['unasked', 'one']);
+});
