@@ -40,8 +40,19 @@ export const DIGITALOCEAN_SCOPES: Readonly<Record<Purpose['kind'], readonly stri
   dns: ['domain:read', 'domain:update'],
 };
 
-/** A token that may look at these can look at more than anybody needs; they come with each other. */
-const HARMLESS = ['actions:read', 'image:read', 'regions:read', 'sizes:read', 'ssh_key:update', 'vpc:read'];
+/**
+ * A token that may look at these can look at more than anybody needs; they come with each other, and the maker's plugin may
+ * want to know how many snapshots have a tag.
+ */
+const HARMLESS = [
+  'actions:read',
+  'image:read',
+  'regions:read',
+  'sizes:read',
+  'snapshot:read',
+  'ssh_key:update',
+  'vpc:read',
+];
 
 interface Probe {
   readonly scope: string;
