@@ -207,7 +207,8 @@ dns: { provider: digitalocean, ${at('dns')}, ttl: 30s }
   });
 
   test('has a dead child destroyed at the maker, and its records with it', { timeout: WITHIN }, async () => {
-    const [first] = (await plot.status()).cells.filter(({ state }) => state === 'living');
+    // A first cell that was busy may look suspect from here for a moment: it is the one that has a droplet.
+    const first = (await plot.status()).cells.find(({ address }) => addresses().includes(address));
     const divided = await plot.cell('ssh', first!.name, '--', 'cell', 'divide', '--now', 'web');
     expect(divided.code, divided.stdout + divided.stderr).toBe(0);
     await until('both are named', async () => (await named()).length === 2);
