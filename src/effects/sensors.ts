@@ -45,7 +45,14 @@ export interface Where {
 export interface SensorMemory {
   readonly at: number;
   readonly cpu: CpuCount;
-  readonly health: { readonly at: number; readonly value: Health; readonly why: string; readonly run: string } | null;
+  readonly health: {
+    readonly at: number;
+    readonly value: Health;
+    readonly why: string;
+    readonly run: string;
+    /** What was asked; not in what an earlier version left. */
+    readonly asked?: string;
+  } | null;
   readonly disk: DiskCount | null;
   readonly restarts: Restarts | null;
 }
@@ -216,7 +223,9 @@ async function healthNow(
   now: number,
 ): Promise<NonNullable<SensorMemory['health']>> {
   const { health } = gene;
-  const say = (value: Health, why: string) => ({ at: now, value, why, run: body.run });
+  // A genome that asks otherwise is not answered by what was asked before it.
+  const asked = `${health?.http ?? ''} ${JSON.stringify(health?.command ?? '')}`;
+  const say = (value: Health, why: string) => ({ at: now, value, why, run: body.run, asked });
   if (body.run === '') return say('unhealthy', 'it does not run');
   if (health === undefined || (health.http === undefined && health.command === undefined)) {
     return say('healthy', 'its process is alive');
@@ -224,7 +233,7 @@ async function healthNow(
   const last = previous?.health;
   const recent = last != null && last.run === body.run && now >= last.at && now - last.at < health.every;
   // While it starts, every reading may be the one that finds it ready.
-  if (recent && last.value !== 'starting') return last;
+  if (recent && last.asked === asked && last.value !== 'starting') return last;
 
   const why = await failureOf(health, where).catch(messageOf);
   if (why === null)

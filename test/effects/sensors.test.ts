@@ -327,6 +327,18 @@ describe('health', () => {
   );
 
   it(
+    'is probed at once when the genome asks something else of it',
+    async () => {
+      await run('setInterval(() => {}, 1e6)');
+      const first = await sense(gene({ health: { http: '/health', every: '5s' } }), { ...where(), now: 1000 });
+      const other = gene({ health: { http: '/nowhere', every: '5s' } });
+      const second = await sense(other, { ...where(), now: 1001, previous: first.memory });
+      expect([first.health, second.health]).toEqual(['healthy', 'unhealthy']);
+    },
+    SLOW,
+  );
+
+  it(
     'is starting until it was well once or its time is over',
     async () => {
       await run('setInterval(() => {}, 1e6)');
