@@ -76,8 +76,8 @@ export const variable = z.string().regex(VARIABLE, 'expected a variable name in 
 export const authority = z
   .string()
   .regex(/^ssh-ed25519 [A-Za-z0-9+/]+=*(?: .*)?$/, 'expected an OpenSSH public key: ssh-ed25519 AAAA… comment');
-/** Where a secret comes from; never the secret itself. */
 const SOURCES = 'expected env:NAME, file:PATH or command:LINE';
+/** Where a secret comes from; never the secret itself. */
 export const secretSource = z
   .string({ error: SOURCES })
   .regex(/^(?:env:[A-Z_][A-Z0-9_]*|file:.+|command:.+)$/, SOURCES);

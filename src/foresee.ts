@@ -5,7 +5,7 @@ import type { Genome } from '../genome/schema.ts';
 import { type Carried, turnOf } from './converge.ts';
 import { dnsOf } from './decide/dns.ts';
 import { roomIn } from './decide/grant.ts';
-import { electors, isComplete, newSecrets, objections, raised, toSign } from './decide/renewal.ts';
+import { electors, isComplete, newSecrets, objections, raised, toSign, withSeal } from './decide/renewal.ts';
 import { genomeOf, type Here, lineageOf } from './here.ts';
 import { lineOf, proposalsOf } from './line.ts';
 import type { Lineage } from './model.ts';
@@ -94,8 +94,9 @@ const SEED_AGAIN = 'once it is applied, run `cell seed` beside it where the orga
 /** Pure: what the cells would refuse, and what does not follow by itself. */
 export function warningsOf(before: Genome, after: Genome): readonly string[] {
   const asked = newSecrets(before, after);
-  const signed = { ...toSign(before, after, true), ...(asked.length > 0 ? { sealed: '' } : {}) };
-  const found = objections(before, after, signed).map((why) => `the cells refuse it: ${why}`);
+  const found = objections(before, after, withSeal(toSign(before, after, true), asked)).map(
+    (why) => `the cells refuse it: ${why}`,
+  );
   for (const { function: name, variable, source } of asked)
     found.push(`${name} asks for the secret ${variable} from ${source}: apply it where that can be had`);
   for (const limit of raised(before, after)) found.push(`body.${limit} is raised: apply it with --raise-limits`);

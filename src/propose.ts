@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { genomeFiles, genomeHash } from '../genome/bundle.ts';
 import type { Genome } from '../genome/schema.ts';
 import { mayRaise } from './decide/grant.ts';
-import { failureOf, isComplete, newSecrets, objections, toSign } from './decide/renewal.ts';
+import { failureOf, isComplete, newSecrets, objections, toSign, withSeal } from './decide/renewal.ts';
 import { CellError } from './errors.ts';
 import { genomeOf, type Here, lineageOf } from './here.ts';
 import { authorities, lineOf, proposalsOf, type Step } from './line.ts';
@@ -87,7 +87,7 @@ export async function propose(here: Here, { genomeFile, genome, why, raise }: Wi
   }
   const signed = toSign(current, genome, raise);
   const asked = newSecrets(current, genome);
-  const [objection] = objections(current, genome, { ...signed, ...(asked.length > 0 ? { sealed: '' } : {}) });
+  const [objection] = objections(current, genome, withSeal(signed, asked));
   if (objection !== undefined) {
     throw new CellError('NOT_ALLOWED', 'The cells would refuse this genome', {
       why: objection,

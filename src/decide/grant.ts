@@ -12,8 +12,8 @@ export type Purse = Pick<Lineage, 'organism' | 'maxCells' | 'authorities'> & {
   readonly seeder: Pick<Lineage['seeder'], 'key'>;
 };
 
-/** Proposals that one grant is proved by: see memory/limits.ts. */
-const MOST = 8;
+/** Proposals that one grant may be proved by: one for each authority that was named by another. */
+export const MAX_WARRANT = 8;
 
 /** Why a grant is none; null: it is one. */
 export function lackOf({ organism, maxCells, authorities, seeder }: Purse, { cells, proposals }: Grant): string | null {
@@ -58,7 +58,7 @@ function proofOf(
   for (let rest = before; wanted !== seeder.key && !authorities.includes(wanted); ) {
     const index = rest.findLastIndex((one) => one.authorities?.includes(wanted) === true);
     const one = rest[index];
-    if (one === undefined || found.length >= MOST - 1) return null;
+    if (one === undefined || found.length >= MAX_WARRANT - 1) return null;
     found.unshift(one);
     wanted = one.author;
     rest = rest.slice(0, index);

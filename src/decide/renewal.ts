@@ -248,6 +248,11 @@ export function toSign(before: Genome, after: Genome, raise: boolean): Signed {
   };
 }
 
+/** The same, where secrets that no cell has are to be sealed: with what hash is known only then. */
+export function withSeal(signed: Signed, asked: readonly Asked[]): Signed {
+  return asked.length === 0 ? signed : { ...signed, sealed: '' };
+}
+
 /** Limits that it raises without its author's having signed for that, in words. */
 export function unsigned(before: Genome, after: Genome, { raises, maxCells, authorities }: Signed): readonly string[] {
   const found = raised(before, after)

@@ -51,7 +51,5 @@ export const GREETING_BYTES = 65;
 export const GREETING_S = 20;
 /** Keys that may change a genome: people and pipelines, so few. */
 export const MAX_AUTHORITIES = 1_000;
-/** Proposals that a raised budget is proved by: one for each authority that was named by another. */
-export const MAX_WARRANT = 8;
 /** Proposals kept beside the genome, those accepted lately among them: who was away for longer takes the line anew. */
 export const MAX_PROPOSALS = 64;

@@ -4,9 +4,10 @@
  * Written by hand and strict: sync loads this on every heartbeat, where a schema library would cost more than the
  * session, and what a stranger sends must never reach code that trusts its types.
  */
+import { MAX_WARRANT } from '../decide/grant.ts';
 import { cellId, isPublicKey } from '../effects/keys.ts';
 import type { DeedKind } from '../model.ts';
-import { MAX_AUTHORITIES, MAX_WARRANT, MAX_WHY } from './limits.ts';
+import { MAX_AUTHORITIES, MAX_WHY } from './limits.ts';
 
 /** null: it has the shape. Otherwise what was expected. */
 export type Check = (value: unknown) => string | null;

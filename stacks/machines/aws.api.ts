@@ -3,7 +3,7 @@ import { ORGANISM_TAG } from '../credentials/aws.policy.ts';
 import type { Json } from '../stack.ts';
 import { ec2, itemsIn, type Xml } from './aws.query.ts';
 import type { TaggedMachine } from './machine.ts';
-import { type Patience, untilGone } from './rented.api.ts';
+import { hasTwin, type Patience, untilGone } from './rented.api.ts';
 
 const BIRTH_TAG = 'cell:birth';
 const PARENT_TAG = 'cell:parent';
@@ -55,8 +55,7 @@ export async function removeInstance(id: string, credential: Json, patience: Pat
   const birth = tagOf(instance, BIRTH_TAG);
   if (birth === null) return;
   const others = await listInstances(tagOf(instance, ORGANISM_TAG) ?? '', credential, patience);
-  if (!others.some((other) => other.id !== id && other.birth === birth))
-    await removeGroups(birth, credential, patience);
+  if (!hasTwin(others, id, birth)) await removeGroups(birth, credential, patience);
 }
 
 /** What was made for an instance that is not there. */

@@ -5,7 +5,7 @@ import { type Rest, rest } from '../rest.ts';
 import type { Json } from '../stack.ts';
 import { birthTag, NAME_RULES, TAG_RULES } from './digitalocean.ts';
 import type { TaggedMachine } from './machine.ts';
-import { type Patience, untilGone } from './rented.api.ts';
+import { hasTwin, type Patience, untilGone } from './rented.api.ts';
 import { birthAmong, flat, flatValue, labelOf } from './tags.ts';
 
 const NAME = 'DigitalOcean';
@@ -66,7 +66,7 @@ export async function removeDroplet(id: string, credential: Json, patience: Pati
   const birth = birthAmong(tags, name);
   if (birth === null) return;
   const others = await listDroplets(flatValue(tags, 'organism') ?? '', credential);
-  if (!others.some((other) => other.id !== id && other.birth === birth)) await clearNamed(api, name, birth);
+  if (!hasTwin(others, id, birth)) await clearNamed(api, name, birth);
 }
 
 /** What was made for a droplet that is not there. */

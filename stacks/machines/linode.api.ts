@@ -6,7 +6,7 @@ import { type Rest, rest } from '../rest.ts';
 import type { Json } from '../stack.ts';
 import { TAG_RULES } from './linode.ts';
 import type { TaggedMachine } from './machine.ts';
-import { type Patience, untilGone } from './rented.api.ts';
+import { hasTwin, type Patience, untilGone } from './rented.api.ts';
 import { birthAmong, flat, flatValue } from './tags.ts';
 
 const NAME = 'Linode';
@@ -59,7 +59,7 @@ export async function removeInstance(id: string, credential: Json, patience: Pat
   const birth = birthAmong(tags, label);
   if (birth === null) return;
   const others = await listInstances(flatValue(tags, 'organism') ?? '', credential);
-  if (!others.some((other) => other.id !== id && other.birth === birth)) await clearBirth(api, birth);
+  if (!hasTwin(others, id, birth)) await clearBirth(api, birth);
 }
 
 /** What was made for an instance that is not there. */

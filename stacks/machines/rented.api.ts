@@ -1,7 +1,8 @@
-/** What calls to the APIs of clouds have in common: waiting until something is gone. */
+/** What calls to the APIs of clouds have in common: waiting until something is gone, and knowing what may go with it. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CellError } from '../../src/errors.ts';
 import { GONE_TIMEOUT_MS } from '../../src/limits.ts';
+import type { TaggedMachine } from './machine.ts';
 
 export interface Patience {
   readonly pause?: (ms: number) => Promise<unknown>;
@@ -26,4 +27,9 @@ export async function untilGone(
     why: `its provider shows it ${GONE_TIMEOUT_MS / 1000} s later`,
     suggestion: 'This is tried again by itself. If it stays, look there for what holds it.',
   });
+}
+
+/** Whether another machine of the same birth is there, which needs what was made for that birth. */
+export function hasTwin(machines: readonly TaggedMachine[], id: string, birth: string): boolean {
+  return machines.some((other) => other.id !== id && other.birth === birth);
 }
